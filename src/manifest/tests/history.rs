@@ -1,4 +1,4 @@
-//! What the tests of this room share: tables to name, and histories of edits that make sense.
+//! What the tests share: tables to name, and histories of edits that make sense.
 
 use crate::format::table_facts::TableFacts;
 use crate::manifest::edit::{CleanClose, Edit, KeyspaceFacts};
@@ -29,8 +29,12 @@ pub(crate) fn exclusive(table: TableFacts) -> TableFacts {
 
 /// `count` edits as a database would write them: flushes, compactions, moves, keyspaces, closes.
 pub(crate) fn history(seed: u64, count: usize) -> Vec<Edit> {
+    history_after(State::new(7), seed, count)
+}
+
+/// The same, going on from `state`.
+pub(crate) fn history_after(mut state: State, seed: u64, count: usize) -> Vec<Edit> {
     let mut random = Random(seed | 1);
-    let mut state = State::new(7);
     let mut edits = Vec::new();
     for _ in 0..count {
         let mut edit = match random.below(6) {
