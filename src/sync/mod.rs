@@ -2,13 +2,25 @@
 //!
 //! The engine never names `std::sync::Mutex`, `parking_lot` or `std::thread` itself. In an
 //! ordinary build the names below are parking_lot's and std's; under `--cfg shuttle` they are
-//! thin wrappers of shuttle's, which runs many interleavings of the same code.
+//! thin wrappers of shuttle's, which runs many interleavings of the same code:
+//! `RUSTFLAGS='--cfg shuttle' cargo test --target-dir target/shuttle shuttle_`.
 
-pub(crate) use std::sync::{Arc, OnceLock, Weak};
+pub(crate) use std::sync::{Arc, Weak};
 
 #[cfg(not(shuttle))]
-pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+pub(crate) use parking_lot::{
+    Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 #[cfg(not(shuttle))]
-pub(crate) use std::sync::atomic;
+pub(crate) use std::sync::{OnceLock, atomic};
 #[cfg(not(shuttle))]
 pub(crate) use std::thread;
+
+#[cfg(shuttle)]
+mod shuttle;
+#[cfg(shuttle)]
+pub(crate) use crate::sync::shuttle::{
+    Condvar, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
+#[cfg(shuttle)]
+pub(crate) use ::shuttle::{sync::atomic, thread};

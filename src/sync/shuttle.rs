@@ -1,0 +1,292 @@
+//! Shuttle's locks with the manners of parking_lot's: no poison, and a condition variable that
+//! borrows the guard.
+//!
+//! Time does not pass under the model checker, so a wait with a time limit lets the others run
+//! once and then says that the time is over. Code that waits like that in a loop sees every
+//! interleaving; code that relies on a limit to repair a lost wake-up is not caught here.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::{PoisonError, TryLockError};
+use std::time::Duration;
+
+use shuttle::sync as checked;
+
+pub(crate) use shuttle::sync::{RwLockReadGuard, RwLockWriteGuard};
+
+/// A mutual exclusion lock.
+#[derive(Default)]
+pub(crate) struct Mutex<T: ?Sized>(checked::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) const fn new(value: T) -> Mutex<T> {
+        Mutex(checked::Mutex::new(value))
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: ?Sized> Mutex<T> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        MutexGuard {
+            mutex: &self.0,
+            guard: Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        let guard = match self.0.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(MutexGuard { mutex: &self.0, guard: Some(guard) })
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for Mutex<T> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("Mutex")
+    }
+}
+
+/// The lock of a [`Mutex`] while it is held.
+pub(crate) struct MutexGuard<'a, T: ?Sized> {
+    mutex: &'a checked::Mutex<T>,
+    // `None` only while a condition variable has it.
+    guard: Option<checked::MutexGuard<'a, T>>,
+}
+
+const HELD: &str = "a guard is there whenever nobody waits with it";
+
+impl<T: ?Sized> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.guard.as_ref().expect(HELD)
+    }
+}
+
+impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.guard.as_mut().expect(HELD)
+    }
+}
+
+/// How a wait with a time limit ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaitTimeoutResult(bool);
+
+impl WaitTimeoutResult {
+    pub(crate) fn timed_out(self) -> bool {
+        self.0
+    }
+}
+
+/// A condition variable.
+#[derive(Debug, Default)]
+pub(crate) struct Condvar(checked::Condvar);
+
+impl Condvar {
+    pub(crate) const fn new() -> Condvar {
+        Condvar(checked::Condvar::new())
+    }
+
+    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+        let held = guard.guard.take().expect(HELD);
+        let held = self.0.wait(held);
+        guard.guard = Some(held.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(crate) fn wait_while<T>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        mut condition: impl FnMut(&mut T) -> bool,
+    ) {
+        while condition(&mut *guard) {
+            self.wait(guard);
+        }
+    }
+
+    pub(crate) fn wait_for<T>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        _limit: Duration,
+    ) -> WaitTimeoutResult {
+        guard.guard = None;
+        shuttle::thread::yield_now();
+        let held = guard.mutex.lock();
+        guard.guard = Some(held.unwrap_or_else(PoisonError::into_inner));
+        WaitTimeoutResult(true)
+    }
+
+    pub(crate) fn wait_while_for<T>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        mut condition: impl FnMut(&mut T) -> bool,
+        limit: Duration,
+    ) -> WaitTimeoutResult {
+        if condition(&mut *guard) {
+            self.wait_for(guard, limit);
+        }
+        WaitTimeoutResult(condition(&mut *guard))
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
+
+/// A lock for many readers or one writer.
+#[derive(Default)]
+pub(crate) struct RwLock<T: ?Sized>(checked::RwLock<T>);
+
+impl<T> RwLock<T> {
+    pub(crate) const fn new(value: T) -> RwLock<T> {
+        RwLock(checked::RwLock::new(value))
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: ?Sized> RwLock<T> {
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for RwLock<T> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("RwLock")
+    }
+}
+
+/// A value that is set once. While std's own initialises a value the others block for real, which
+/// would hang the model checker; so they wait here at a lock that it knows.
+#[derive(Debug)]
+pub(crate) struct OnceLock<T> {
+    value: std::sync::OnceLock<T>,
+    setting: Mutex<()>,
+}
+
+impl<T> OnceLock<T> {
+    pub(crate) const fn new() -> OnceLock<T> {
+        OnceLock { value: std::sync::OnceLock::new(), setting: Mutex::new(()) }
+    }
+
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.value.get()
+    }
+
+    pub(crate) fn set(&self, value: T) -> Result<(), T> {
+        let _setting = self.setting.lock();
+        self.value.set(value)
+    }
+
+    pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+        if self.value.get().is_none() {
+            let _setting = self.setting.lock();
+            if self.value.get().is_none() {
+                let made = make();
+                return self.value.get_or_init(|| made);
+            }
+        }
+        self.value.get().expect("it was just set")
+    }
+
+    pub(crate) fn into_inner(self) -> Option<T> {
+        self.value.into_inner()
+    }
+}
+
+impl<T> Default for OnceLock<T> {
+    fn default() -> OnceLock<T> {
+        OnceLock::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::sync::atomic::{AtomicUsize, Ordering};
+    use crate::sync::{Arc, Condvar, Mutex, OnceLock, thread};
+
+    #[test]
+    fn shuttle_a_waiter_is_woken_whatever_the_order() {
+        shuttle::check_random(
+            || {
+                let shared = Arc::new((Mutex::new(0), Condvar::new()));
+                let there = Arc::clone(&shared);
+                let other = thread::spawn(move || {
+                    *there.0.lock() += 1;
+                    there.1.notify_all();
+                });
+                let mut count = shared.0.lock();
+                while *count == 0 {
+                    shared.1.wait(&mut count);
+                }
+                drop(count);
+                other.join().unwrap();
+            },
+            500,
+        );
+    }
+
+    #[test]
+    fn shuttle_a_wait_with_a_limit_lets_the_others_run() {
+        shuttle::check_random(
+            || {
+                let shared = Arc::new((Mutex::new(false), Condvar::new()));
+                let there = Arc::clone(&shared);
+                let other = thread::spawn(move || *there.0.lock() = true);
+                let mut done = shared.0.lock();
+                while !*done {
+                    let ended = shared.1.wait_for(&mut done, Duration::from_millis(1));
+                    assert!(ended.timed_out());
+                }
+                drop(done);
+                other.join().unwrap();
+            },
+            500,
+        );
+    }
+
+    #[test]
+    fn shuttle_a_value_is_made_once_even_if_making_it_yields() {
+        shuttle::check_random(
+            || {
+                let shared = Arc::new((OnceLock::new(), AtomicUsize::new(0)));
+                let make = |shared: &(OnceLock<usize>, AtomicUsize)| {
+                    let made = || shared.1.fetch_add(1, Ordering::SeqCst) + 1;
+                    *shared.0.get_or_init(made)
+                };
+                let there = Arc::clone(&shared);
+                let other = thread::spawn(move || make(&there));
+                assert_eq!(make(&shared), 1);
+                assert_eq!(other.join().unwrap(), 1);
+            },
+            500,
+        );
+    }
+}
