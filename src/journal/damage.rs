@@ -4,10 +4,10 @@
 //! for certain, and never dropped, if one of these proofs is found:
 //!
 //! (1) The caller knows from another file that bytes beyond `start` were durable.
-//! (2) Flipping one bit makes the damaged record whole. Exception: if the flipped bit would be the
-//!     only one set in its sector, then a lost sector (it reads as zeros) explains it as well.
-//!     For a large payload one bit fits by accident too often (bytes / 2^29), so there a record with
-//!     a zero sector counts as torn.
+//! (2) Flipping one bit makes the damaged record whole. Exceptions: if that bit would be the only
+//!     one set in its sector, then a lost sector (it reads as zeros) explains it as well; if it
+//!     would be the last one set in the file, then so does an append that was cut short there. For a a large payload one bit fits by accident too often (bytes / 2^29), so there a record
+//!     with a zero sector counts as torn.
 //! (3) A later record of this file states that bytes beyond `start` are durable. The header crc of
 //!     a record needs the chain value of the record before it, so a later record is believed
 //!     (a) right behind a record whose stored length and header crc lead to it: any two neighbours
@@ -49,7 +49,7 @@ pub(crate) fn proof_of_rot(
     if source.durable_upto > damaged.offset {
         return Ok(Some("a record that was durable is damaged"));
     }
-    if is_one_bit_from_whole(source, damaged)? {
+    if is_one_bit_from_whole(source, damaged, written_end)? {
         return Ok(Some("a record is damaged by a single flipped bit"));
     }
     if is_durable_by_later_record(source, damaged, written_end)? {
@@ -59,10 +59,10 @@ pub(crate) fn proof_of_rot(
 }
 
 /// Proof (2).
-fn is_one_bit_from_whole(source: &Source<'_>, damaged: &Place) -> Result<bool> {
+fn is_one_bit_from_whole(source: &Source<'_>, damaged: &Place, written_end: u64) -> Result<bool> {
     let mut pieces = Pieces::new(source.file, source.path, source.limit);
     match header_at(&mut pieces, damaged)? {
-        Some(header) => is_one_payload_bit_from_whole(source, damaged, &header),
+        Some(header) => is_one_payload_bit_from_whole(source, damaged, &header, written_end),
         None => {
             let bytes = pieces.get(damaged.offset, HEADER_BYTES)?;
             let Some(&bytes) = bytes.and_then(<[u8]>::first_chunk) else {
@@ -70,8 +70,9 @@ fn is_one_bit_from_whole(source: &Source<'_>, damaged: &Place) -> Result<bool> {
             };
             for (header, index, _) in repair::headers(&bytes, damaged) {
                 let payload = payload_of(&mut pieces, damaged.offset, &header)?;
-                let is_whole = payload.is_some_and(|payload| header.matches(payload));
                 let bit_offset = damaged.offset + usize_to_u64(index);
+                let is_whole = payload.is_some_and(|payload| header.matches(payload))
+                    && bit_offset < written_end;
                 if is_whole && !is_alone_in_sector(&mut pieces, damaged.offset, bit_offset)? {
                     return Ok(true);
                 }
@@ -85,6 +86,7 @@ fn is_one_payload_bit_from_whole(
     source: &Source<'_>,
     damaged: &Place,
     header: &RecordHeader,
+    written_end: u64,
 ) -> Result<bool> {
     let mut pieces = Pieces::new(source.file, source.path, source.limit);
     let payload_offset = damaged.offset + usize_to_u64(HEADER_BYTES);
@@ -98,9 +100,9 @@ fn is_one_payload_bit_from_whole(
     let difference = crc32(&payload) ^ header.payload_crc;
     for (index, mask) in repair::payload_bits(payload.len(), difference) {
         flip(&mut payload, index, mask);
-        let is_plausible = (source.is_plausible)(header, &payload);
-        flip(&mut payload, index, mask);
         let bit_offset = payload_offset + usize_to_u64(index);
+        let is_plausible = bit_offset < written_end && (source.is_plausible)(header, &payload);
+        flip(&mut payload, index, mask);
         if is_plausible && !is_alone_in_sector(&mut pieces, damaged.offset, bit_offset)? {
             return Ok(true);
         }

@@ -143,6 +143,11 @@ impl<'a> Records<'a> {
         Ok(Some(Record { offset, header, payload }))
     }
 
+    /// Bytes from `offset` to the last one that is not zero.
+    pub(crate) fn written_after(&mut self, offset: u64) -> Result<u64> {
+        Ok(self.pieces.written_end(offset)?.map_or(0, |end| end - offset))
+    }
+
     /// What is behind the last whole record.
     /// Requires: `next` has returned `None`.
     pub(crate) fn end(&mut self) -> Result<Diagnosis> {

@@ -1,0 +1,169 @@
+//! Damage inside the segments: found, told, and never a wrong batch.
+
+use crate::error::ErrorKind;
+use crate::format::checksum::crc32;
+use crate::format::key::Kind;
+use crate::format::ops::{Op, OpsBuffer};
+use crate::format::record::{HEADER_BYTES, Place, RecordHeader};
+use crate::fs::{FileSystem, SimulatedFileSystem};
+use crate::wal::tests::{DATABASE, Log, corruption, directory, read, read_with, wal};
+use crate::wal::{BatchDraft, Recovery, SegmentWriter, prepare};
+
+#[test]
+fn a_last_segment_cut_at_any_byte_gives_the_batches_before_the_cut() {
+    let mut log = Log::new();
+    log.put(&[b"a"]).rotate(true);
+    let mut ends = vec![(0, 1), (log.writer.end(), 1)];
+    for values in [&[&b"bb~"[..], b"cc~"][..], &[b"dd~"], &[b"", b"eeee~"]] {
+        log.put(values);
+        ends.push((log.writer.end(), log.values.len()));
+    }
+    let bytes = log.bytes(2);
+    for cut in 0..=log.writer.end() {
+        for room in [0, 700] {
+            // Zeros that were cut and are zeros again were not lost.
+            let lost = bytes[cut as usize..].iter().take(room);
+            let cut = cut + lost.take_while(|&&byte| byte == 0).count() as u64;
+            let cut = cut.min(log.writer.end());
+            let mut cut_bytes = bytes[..cut as usize].to_vec();
+            cut_bytes.resize(cut as usize + room, 0);
+            let (values, replayed) = read(&log.with(2, &cut_bytes), &log.known);
+            let replayed = replayed.unwrap();
+            let &(end, count) = ends.iter().rfind(|&&(end, _)| end <= cut).unwrap();
+            assert_eq!(values, log.values[..count], "cut at {cut}");
+            assert_eq!(replayed.last_seqno, count as u64);
+            assert_eq!(replayed.report.is_clean(), end == cut, "cut at {cut}");
+            if let [tail] = &replayed.report.torn_tails[..] {
+                assert_eq!((&tail.file, tail.offset), (&wal(2), end));
+                assert!(tail.bytes > 0 && tail.bytes <= cut - end);
+                assert_eq!(tail.last_seqno, count as u64);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_any_segment_never_costs_a_batch_in_silence() {
+    let mut log = Log::new();
+    log.put(&[b"aaa"]).rotate(true).put(&[b"b1~", b"b2~"]).rotate(false).put(&[b"ccc"]);
+    for id in 1..=3 {
+        let mut bytes = log.bytes(id);
+        let written = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
+        bytes.truncate(written + 40);
+        for bit in 0..bytes.len() * 8 {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let (values, replayed) = read(&log.with(id, &bytes), &log.known);
+            match replayed {
+                Ok(_) => {
+                    assert_eq!(values, log.values, "segment {id} bit {bit}");
+                    assert!(bit / 8 >= written, "segment {id} bit {bit}");
+                }
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Corruption),
+            }
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+}
+
+#[test]
+fn segments_that_changed_places_are_corruption() {
+    let mut log = Log::new();
+    log.put(&[b"a"]).sync().put(&[b"b"]).rotate(true).put(&[b"c"]).sync().mark();
+    let fs = log.fs.copy();
+    fs.write_raw(wal(1), log.bytes(2));
+    fs.write_raw(wal(2), log.bytes(1));
+    corruption(read(&fs, &log.known));
+}
+
+#[test]
+fn a_copy_of_a_segment_under_another_number_adds_nothing() {
+    let mut log = Log::new();
+    log.put(&[b"a"]).rotate(true).put(&[b"b"]).sync().mark();
+    let fs = log.fs.copy();
+    fs.write_raw(wal(3), log.bytes(2));
+    let (values, replayed) = read(&fs, &log.known);
+    assert_eq!(values, log.values);
+    assert_eq!(replayed.unwrap().report.torn_tails[0].file, wal(3));
+    let over_durable = log.with(1, &log.bytes(2));
+    corruption(read(&over_durable, &log.known));
+}
+
+#[test]
+fn an_older_state_of_a_durable_segment_is_corruption() {
+    let mut log = Log::new();
+    log.put(&[b"a"]).sync();
+    let old = log.bytes(1);
+    log.put(&[b"b"]).rotate(true).put(&[b"c"]);
+    corruption(read(&log.with(1, &old), &log.known));
+}
+
+#[test]
+fn what_a_failed_append_left_behind_is_ignored() {
+    let mut log = Log::new();
+    log.put(&[b"a"]);
+    let end = log.writer.end() as usize;
+    log.rotate(true).put(&[b"b"]);
+    let mut bytes = log.bytes(1);
+    bytes[end..end + 200].fill(0xab);
+    let (values, replayed) = read(&log.with(1, &bytes), &log.known);
+    assert_eq!(values, log.values);
+    assert!(replayed.unwrap().report.is_clean());
+}
+
+#[test]
+fn a_batch_that_does_not_hold_what_it_counts_is_corruption() {
+    let mut log = Log::new();
+    log.put(&[b"a"]);
+    let mut buffer = OpsBuffer::new();
+    buffer.push(&Op { kind: Kind::Put, keyspace: 0, key: b"k", value: b"v" });
+    let payload_crc = crc32(buffer.payload());
+    let draft = BatchDraft { payload_crc, count: 2, first_seqno: 2, synced_upto: 0 };
+    let offset = log.writer.end();
+    log.writer.append(buffer.record_mut(), &draft).unwrap();
+    assert_eq!(corruption(log.read()).offset(), Some(offset));
+}
+
+#[test]
+fn point_in_time_ends_the_log_at_the_first_damage_and_tells() {
+    let mut log = Log::new();
+    log.put(&[b"a"]).put(&[b"b"]).rotate(true).put(&[b"c"]).rotate(true).put(&[b"d"]).sync();
+    let lenient = |fs: &SimulatedFileSystem| {
+        let (values, replayed) =
+            read_with(fs, &log.known, |request| request.recovery = Recovery::PointInTime);
+        (values, replayed.unwrap().report.torn_tails)
+    };
+    for (id, kept) in [(1, 1), (2, 2), (3, 3)] {
+        let mut bytes = log.bytes(id);
+        let last = bytes.iter().rposition(|&byte| byte != 0).unwrap();
+        bytes[last] ^= 0x40;
+        let fs = log.with(id, &bytes);
+        corruption(read(&fs, &log.known));
+        let (values, tails) = lenient(&fs);
+        assert_eq!(values, log.values[..kept]);
+        assert_eq!(tails.len(), 4 - id as usize);
+    }
+    let fs = log.fs.copy();
+    fs.remove(&wal(2)).unwrap();
+    let (values, tails) = lenient(&fs);
+    assert_eq!((values.len(), tails.len()), (2, 2), "{tails:?}");
+}
+
+#[test]
+fn a_segment_of_a_newer_format_is_unsupported() {
+    let mut log = Log::new();
+    log.put(&[b"a"]);
+    // A valid opening of version 9, made by hand.
+    let fs = SimulatedFileSystem::new();
+    fs.create_dir_all(directory()).unwrap();
+    let prepared = prepare(&fs, directory(), 1, 0).unwrap();
+    let writer = SegmentWriter::begin(prepared, DATABASE, 0, None).unwrap();
+    let mut bytes = fs.read(wal(1)).unwrap();
+    bytes[40] = 9;
+    bytes.truncate(writer.end() as usize);
+    let place = Place { database: DATABASE, file: 1, offset: 0, chain: 0 };
+    let header = RecordHeader::decode(bytes.first_chunk().unwrap(), &place).unwrap();
+    let payload_crc = crc32(&bytes[HEADER_BYTES..]);
+    RecordHeader { payload_crc, ..header }.encode_into(bytes.first_chunk_mut().unwrap(), &place);
+    let error = read(&log.with(1, &bytes), &log.known).1.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
