@@ -94,7 +94,6 @@ impl TableCursor {
     }
 
     /// Moves to the next entry. Requires: the cursor is valid.
-    #[expect(clippy::should_implement_trait, reason = "a cursor lends its entries")]
     pub(crate) fn next(&mut self) -> Result<()> {
         let block = self.current();
         let index = self.index + 1;

@@ -99,7 +99,7 @@ impl Filter {
             Some((&KIND_BLOOM, bytes)) => {
                 let bloom = Bloom::from_slice(bytes).map_err(|_| "a filter is damaged")?;
                 // Without bits the crate would divide by zero.
-                let is_sane = bloom.len() > 0
+                let is_sane = bloom.len() >= 8
                     && (1..=HASHES_MAX).contains(&bloom.number_of_hash_functions())
                     && bloom.seed() == SEED;
                 if is_sane { Ok(Filter::Bloom(bloom)) } else { Err("a filter is damaged") }
