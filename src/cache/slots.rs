@@ -177,9 +177,13 @@ impl<T: Send + Sync + 'static> Slots<T> {
     }
 
     /// Fills an empty slot with a block of `bytes`, and makes room for it. If another thread was
-    /// faster, its block stays. Returns the block to use.
+    /// faster, its block stays. A block for which half of the others would have to go is not kept.
+    /// Returns the block to use.
     /// Requires: `index` is below the length.
     pub(crate) fn insert(&self, index: usize, block: Arc<T>, bytes: usize) -> Arc<T> {
+        if bytes > self.cache.budget.blocks_capacity() / 2 {
+            return block;
+        }
         {
             let mut slot = self.slots[index].lock();
             if let Some(present) = &slot.block {
@@ -290,11 +294,12 @@ mod tests {
     }
 
     #[test]
-    fn a_block_above_the_capacity_is_served_but_not_kept() {
+    fn a_block_too_large_for_the_cache_is_served_and_drives_nothing_out() {
         let cache = cache(40);
         let slots = Slots::new(&cache, 2);
+        slots.insert(1, Arc::new(1), 10);
         assert_eq!(*slots.insert(0, Arc::new(7), 1000), 7);
-        assert_eq!((slots.get(0), cache.stats().used_bytes), (None, 0));
+        assert_eq!((slots.get(0), cache.stats().used_bytes), (None, 10));
     }
 
     #[test]
