@@ -3,5 +3,6 @@
 mod crash;
 mod damage;
 mod history;
+mod promises;
 
 pub(crate) use crate::manifest::tests::history::{exclusive, history, history_after, table};
