@@ -11,11 +11,12 @@
 //! makes names durable.
 
 mod fault;
+mod forward;
 mod lint;
 mod os;
 mod simulated;
 
-// pub use crate::fs::fault::{Fault, FaultFileSystem};
+pub use crate::fs::fault::{Call, Fault, FaultFileSystem, Operation, Trigger};
 // pub use crate::fs::lint::LintFileSystem;
 pub use crate::fs::os::OsFileSystem;
 pub use crate::fs::simulated::{Acknowledged, CrashProfile, SimulatedFileSystem};
@@ -184,9 +185,8 @@ pub trait FileSystem: Send + Sync + Debug + 'static {
     fn sleep(&self, duration: Duration);
 
     /// Is told what the engine did; see [`Event`]. The default does nothing.
-    fn observe(&self, event: Event) {
+    fn observe(&self, _event: Event) {
         // Only file systems that watch need to know.
-        drop(event);
     }
 }
 
