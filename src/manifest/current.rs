@@ -157,7 +157,7 @@ mod tests {
             done.push(disk.history_len());
         }
         for moment in 0..=disk.history_len() {
-            let last = done.iter().filter(|&&end| end <= moment).count() as u64;
+            let last = done.iter().filter(|&&end| end <= moment).map(|_| 1).sum::<u64>();
             for profile in CrashProfile::ALL {
                 let found = read_current(&disk.crash_at(moment, profile, 3), root());
                 let found = found.expect("never damaged").unwrap_or(0);

@@ -2,6 +2,8 @@
 
 mod crash;
 mod damage;
+mod faults;
 mod history;
+mod promises;
 
 pub(crate) use crate::manifest::tests::history::{exclusive, history, history_after, table};

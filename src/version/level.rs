@@ -1,0 +1,77 @@
+//! One level of a version. It never changes; versions share the levels that no edit touched.
+//!
+//! Invariants: (1) level 0 is newest first, and the tables' ranges of seqnos are disjoint; (2)
+//! every other level is sorted by bounds, and no two tables share a user key (an exclusive end may
+//! touch the next smallest key).
+
+use crate::format::table_facts::TableFacts;
+use crate::sync::Arc;
+use crate::table::Handle;
+use crate::version::fences::Fences;
+use std::cmp::Reverse;
+
+/// Tables that are sorted and disjoint: one run.
+pub(crate) type Run = Arc<[Arc<Handle>]>;
+
+/// The tables of one level.
+#[derive(Debug)]
+pub(crate) struct Level {
+    tables: Run,
+    fences: Fences,
+    size_bytes: u64,
+}
+
+impl Level {
+    /// Puts tables into the order of level number `level`.
+    pub(crate) fn new(level: usize, mut tables: Vec<Arc<Handle>>) -> Level {
+        let mut fences = Fences::default();
+        if level == 0 {
+            tables.sort_by_key(|table| Reverse(table.facts().max_seqno));
+        } else {
+            tables.sort_by(|a, b| a.facts().smallest.cmp(&b.facts().smallest));
+            let smallest: Vec<_> =
+                tables.iter().map(|table| table.facts().smallest.as_slice()).collect();
+            fences = Fences::new(&smallest);
+        }
+        let size_bytes = tables.iter().map(|table| table.facts().size_bytes).sum();
+        Level { tables: tables.into(), fences, size_bytes }
+    }
+
+    /// The tables in the order of the level.
+    pub(crate) fn tables(&self) -> &Run {
+        &self.tables
+    }
+
+    /// Sum of the lengths of the files.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// The one table whose bounds contain this user key. Requires: the level is not level 0.
+    pub(crate) fn table_for(&self, user_key: &[u8]) -> Option<&Arc<Handle>> {
+        let smallest = |index: usize| self.tables[index].facts().smallest.as_slice();
+        let table = &self.tables[self.fences.find(user_key, smallest)?];
+        (!table.facts().ends_before(user_key)).then_some(table)
+    }
+
+    /// Says which tables break the invariants of level number `level`.
+    pub(crate) fn check(&self, level: usize) -> Result<(), String> {
+        for pair in self.tables.windows(2) {
+            let (first, second) = (pair[0].facts(), pair[1].facts());
+            if !may_follow(level, first, second) {
+                return Err(format!(
+                    "tables {} and {} of level {level} overlap or are out of order",
+                    first.id, second.id
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn may_follow(level: usize, first: &TableFacts, second: &TableFacts) -> bool {
+    match level {
+        0 => second.max_seqno < first.min_seqno,
+        _ => first.ends_before(&second.smallest),
+    }
+}
