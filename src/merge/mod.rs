@@ -10,6 +10,7 @@
 mod cover;
 mod cursor;
 mod run;
+mod source;
 mod tree;
 
 #[cfg(test)]
@@ -18,4 +19,5 @@ pub(crate) mod testing;
 pub(crate) use crate::merge::cover::{Cover, CoverSource, Covering, Window};
 pub(crate) use crate::merge::cursor::{Cursor, RunTable};
 pub(crate) use crate::merge::run::RunCursor;
+pub(crate) use crate::merge::source::Source;
 pub(crate) use crate::merge::tree::{Direction, MergeTree};

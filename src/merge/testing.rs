@@ -146,21 +146,30 @@ impl TestTable {
         TestTable { entries, facts, tombstones, opened, fails }
     }
 
+    /// The same table with range tombstones, its bounds widened by them.
+    pub(crate) fn with_range_tombstones(mut self, tombstones: Vec<RangeTombstone>) -> TestTable {
+        let fragments = Fragments::build(tombstones);
+        for fragment in fragments.iter() {
+            self.facts.smallest = self.facts.smallest.min(fragment.start.clone());
+            if fragment.end > self.facts.largest {
+                self.facts.largest.clone_from(&fragment.end);
+                self.facts.largest_exclusive = true;
+            }
+        }
+        self.facts.range_deletes = fragments.count();
+        self.tombstones = Arc::new(fragments);
+        self
+    }
+
     /// A table of range tombstones alone, in tight bounds or those given (as entries would make
     /// them). Requires: at least one is not empty.
     pub(crate) fn of_range_tombstones(
         tombstones: Vec<RangeTombstone>,
         bounds: Option<(Vec<u8>, Vec<u8>)>,
     ) -> TestTable {
-        let fragments = Fragments::build(tombstones);
-        let bounds = bounds.unwrap_or_else(|| {
-            let all: Vec<_> = fragments.iter().collect();
-            (all[0].start.clone(), all[all.len() - 1].end.clone())
-        });
-        let mut table = TestTable::new(Vec::new(), Some(bounds));
-        table.facts.range_deletes = fragments.count();
-        table.tombstones = Arc::new(fragments);
-        table
+        let first = tombstones.iter().min().unwrap();
+        let bounds = bounds.unwrap_or_else(|| (first.start.clone(), first.end.clone()));
+        TestTable::new(Vec::new(), Some(bounds)).with_range_tombstones(tombstones)
     }
 
     /// How often it was opened.
