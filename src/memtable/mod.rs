@@ -1,1 +1,17 @@
-//! (being built)
+//! The newest writes, sorted in memory: one memtable holds what one segment of the WAL holds.
+//!
+//! `memtable` is the door: many threads insert, many read, nobody waits. Underneath, `index` keeps
+//! the order, `arena` the bytes, `ranges` the range tombstones; `cursor` walks the entries.
+
+mod arena;
+mod cursor;
+mod index;
+#[expect(clippy::module_inception, reason = "the room is named after the thing it holds")]
+mod memtable;
+mod ranges;
+
+pub(crate) use crate::memtable::cursor::MemtableCursor;
+pub(crate) use crate::memtable::memtable::Memtable;
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,21 @@
-//! (being built)
+//! Many sorted sources as one: what a scan and a compaction read from.
+//!
+//! `run` walks the tables of one sorted run as if they were one; `tree` merges runs and memtables;
+//! `cover` answers which range tombstone lies over a key. The sources of a tree and of a cover are
+//! numbered alike: the number is the rank, and 0 is the newest.
+//!
+//! The invariant that all of them lean on: for any one user key, everything in a source is newer
+//! than everything in a source of a higher rank, range tombstones included.
+
+mod cover;
+mod cursor;
+mod run;
+mod tree;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub(crate) use crate::merge::cover::{Cover, CoverSource, Covering, Window};
+pub(crate) use crate::merge::cursor::{Cursor, RunTable};
+pub(crate) use crate::merge::run::RunCursor;
+pub(crate) use crate::merge::tree::{Direction, MergeTree};

@@ -1,0 +1,123 @@
+//! A memtable: takes the writes of one WAL segment, and answers for them until it is flushed.
+//!
+//! Invariants: (1) nothing that was inserted is ever removed or changed; (2) an insert is seen by
+//! every reader that learned of its seqno after the insert returned.
+//! Threads: every method may be called by any thread at any time.
+
+use crate::format::key::{Kind, Seqno};
+use crate::format::range_tombstone::{Fragments, RangeTombstone};
+use crate::memtable::cursor::MemtableCursor;
+use crate::memtable::index::{Index, NODE_BYTES};
+use crate::memtable::ranges::Ranges;
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// What a range tombstone adds to the size on top of its bytes: fragments are built again after
+/// every insert, so a memtable should hold a few thousand tombstones at most.
+const RANGE_TOMBSTONE_CHARGE_BYTES: usize = 16 << 10;
+
+/// See the module's caption.
+pub(crate) struct Memtable {
+    // Constant after construction.
+    segment: u64,
+    // What was inserted.
+    index: Index,
+    ranges: Ranges,
+    // Sums over what was inserted. Relaxed: each stands for itself.
+    size_bytes: AtomicUsize,
+    min_seqno: AtomicU64,
+    max_seqno: AtomicU64,
+}
+
+impl Memtable {
+    /// An empty memtable for the records of this WAL segment.
+    pub(crate) fn new(segment: u64) -> Memtable {
+        Memtable {
+            segment,
+            index: Index::new(),
+            ranges: Ranges::new(),
+            size_bytes: AtomicUsize::new(0),
+            min_seqno: AtomicU64::new(Seqno::MAX),
+            max_seqno: AtomicU64::new(0),
+        }
+    }
+
+    /// Number of the WAL segment whose records it holds.
+    pub(crate) fn segment(&self) -> u64 {
+        self.segment
+    }
+
+    /// Adds an entry. Requires: a put or a delete; no entry with this user key and seqno is there.
+    pub(crate) fn insert(&self, user_key: &[u8], seqno: Seqno, kind: Kind, value: &[u8]) {
+        assert!(matches!(kind, Kind::Put | Kind::Delete), "range tombstones have their own list");
+        self.index.insert(user_key, seqno, kind, value);
+        self.account(seqno, NODE_BYTES + user_key.len() + value.len());
+    }
+
+    /// Adds a range tombstone.
+    pub(crate) fn insert_range_tombstone(&self, tombstone: RangeTombstone) {
+        let bytes = tombstone.start.len() + tombstone.end.len();
+        let seqno = tombstone.seqno;
+        self.ranges.insert(tombstone);
+        self.account(seqno, RANGE_TOMBSTONE_CHARGE_BYTES + bytes);
+    }
+
+    fn account(&self, seqno: Seqno, bytes: usize) {
+        self.size_bytes.fetch_add(bytes, Ordering::Relaxed);
+        // Seqnos mostly rise, so mostly the first of these two is only a load.
+        if seqno < self.min_seqno.load(Ordering::Relaxed) {
+            self.min_seqno.fetch_min(seqno, Ordering::Relaxed);
+        }
+        if seqno > self.max_seqno.load(Ordering::Relaxed) {
+            self.max_seqno.fetch_max(seqno, Ordering::Relaxed);
+        }
+    }
+
+    /// The newest version of a key that a reader at `seqno` sees, range tombstones left aside.
+    pub(crate) fn get(&self, user_key: &[u8], seqno: Seqno) -> Option<(Seqno, Kind, &[u8])> {
+        let found = self.index.seek(user_key, seqno)?;
+        (found.user_key() == user_key).then(|| (found.seqno(), found.kind(), found.value()))
+    }
+
+    /// All range tombstones; `None` if there is none, which costs one load.
+    pub(crate) fn range_tombstones(&self) -> Option<Arc<Fragments>> {
+        self.ranges.fragments()
+    }
+
+    /// Memory about, in bytes; it never falls.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.size_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Number of entries, range tombstones not counted.
+    pub(crate) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether nothing was inserted, range tombstones included.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0 && self.ranges.count() == 0
+    }
+
+    /// Smallest seqno that was inserted; `None` while it is empty.
+    pub(crate) fn min_seqno(&self) -> Option<Seqno> {
+        let seqno = self.min_seqno.load(Ordering::Relaxed);
+        (seqno != Seqno::MAX).then_some(seqno)
+    }
+
+    /// Largest seqno that was inserted; `None` while it is empty.
+    pub(crate) fn max_seqno(&self) -> Option<Seqno> {
+        let seqno = self.max_seqno.load(Ordering::Relaxed);
+        (seqno != 0).then_some(seqno)
+    }
+
+    /// A cursor over the entries that keeps the memtable alive. It sees what is inserted while it
+    /// walks, wherever that lies ahead of it: readers filter by seqno.
+    pub(crate) fn cursor(self: &Arc<Memtable>) -> MemtableCursor {
+        MemtableCursor::new(self)
+    }
+
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+}

@@ -1,0 +1,95 @@
+//! What can be merged: anything that walks entries in both directions, and tables that open late.
+//!
+//! Dispatch is static: a merge tree is made for one type of source.
+
+use crate::error::Result;
+use crate::format::key::{Kind, Seqno};
+use crate::format::range_tombstone::Fragments;
+use crate::format::table_facts::TableFacts;
+use crate::memtable::MemtableCursor;
+use crate::sync::Arc;
+
+/// Walks entries in the order of internal keys: user key ascending, then seqno descending.
+///
+/// A fresh cursor is not valid, nor is one that ran off either end or met an error; a seek revives
+/// it. `next`, `prev` and the four accessors require that it is valid.
+pub(crate) trait Cursor {
+    /// To the first entry at or behind (`user_key`, `seqno`).
+    fn seek(&mut self, user_key: &[u8], seqno: Seqno) -> Result<()>;
+    /// To the last entry strictly before (`user_key`, `seqno`).
+    fn seek_back(&mut self, user_key: &[u8], seqno: Seqno) -> Result<()>;
+    fn seek_first(&mut self) -> Result<()>;
+    fn seek_last(&mut self) -> Result<()>;
+    fn next(&mut self) -> Result<()>;
+    fn prev(&mut self) -> Result<()>;
+    fn is_valid(&self) -> bool;
+    fn key(&self) -> &[u8];
+    fn seqno(&self) -> Seqno;
+    fn kind(&self) -> Kind;
+    fn value(&self) -> &[u8];
+}
+
+/// A table of a run. Its facts are at hand; the table itself is opened when it is needed.
+pub(crate) trait RunTable {
+    type Cursor: Cursor;
+
+    fn facts(&self) -> &TableFacts;
+    /// Opens the table if it is not open yet.
+    fn open_cursor(&self) -> Result<Self::Cursor>;
+    /// Opens the table if it is not open yet.
+    fn open_range_tombstones(&self) -> Result<Arc<Fragments>>;
+}
+
+/// Lets a type with methods of these names stand where a [`Cursor`] is asked for.
+macro_rules! is_a_cursor {
+    ($own:ty) => {
+        impl Cursor for $own {
+            #[inline]
+            fn seek(&mut self, user_key: &[u8], seqno: Seqno) -> Result<()> {
+                <$own>::seek(self, user_key, seqno)
+            }
+            #[inline]
+            fn seek_back(&mut self, user_key: &[u8], seqno: Seqno) -> Result<()> {
+                <$own>::seek_back(self, user_key, seqno)
+            }
+            #[inline]
+            fn seek_first(&mut self) -> Result<()> {
+                <$own>::seek_first(self)
+            }
+            #[inline]
+            fn seek_last(&mut self) -> Result<()> {
+                <$own>::seek_last(self)
+            }
+            #[inline]
+            fn next(&mut self) -> Result<()> {
+                <$own>::next(self)
+            }
+            #[inline]
+            fn prev(&mut self) -> Result<()> {
+                <$own>::prev(self)
+            }
+            #[inline]
+            fn is_valid(&self) -> bool {
+                <$own>::is_valid(self)
+            }
+            #[inline]
+            fn key(&self) -> &[u8] {
+                <$own>::key(self)
+            }
+            #[inline]
+            fn seqno(&self) -> Seqno {
+                <$own>::seqno(self)
+            }
+            #[inline]
+            fn kind(&self) -> Kind {
+                <$own>::kind(self)
+            }
+            #[inline]
+            fn value(&self) -> &[u8] {
+                <$own>::value(self)
+            }
+        }
+    };
+}
+
+is_a_cursor!(MemtableCursor);
