@@ -11,14 +11,15 @@
 //! makes names durable.
 
 mod fault;
+mod forward;
 mod lint;
 mod os;
 mod simulated;
 
-// pub use crate::fs::fault::{Fault, FaultFileSystem};
+pub use crate::fs::fault::{Call, Fault, FaultFileSystem, Operation, Trigger};
 // pub use crate::fs::lint::LintFileSystem;
-// pub use crate::fs::os::OsFileSystem;
-// pub use crate::fs::simulated::{CrashProfile, SimulatedFileSystem};
+pub use crate::fs::os::OsFileSystem;
+pub use crate::fs::simulated::{Acknowledged, CrashProfile, SimulatedFileSystem};
 
 use std::ffi::OsString;
 use std::fmt::Debug;
@@ -109,7 +110,8 @@ pub enum Event {
 /// Implement it to put a database somewhere else (or wrap one of the given ones), and hand it to
 /// [`Options::file_system`](crate::Options::file_system).
 pub trait FileSystem: Send + Sync + Debug + 'static {
-    /// Creates a directory and its missing parents. It is no error if it exists.
+    /// Creates a directory and its missing parents, and makes their names durable. It is no error
+    /// if it exists.
     ///
     /// # Errors
     /// Whatever the operating system reports; also if the path is a file.
@@ -183,9 +185,8 @@ pub trait FileSystem: Send + Sync + Debug + 'static {
     fn sleep(&self, duration: Duration);
 
     /// Is told what the engine did; see [`Event`]. The default does nothing.
-    fn observe(&self, event: Event) {
+    fn observe(&self, _event: Event) {
         // Only file systems that watch need to know.
-        drop(event);
     }
 }
 
@@ -225,6 +226,11 @@ pub trait Syncer: Send + Sync {
     /// After an error nothing is known about any byte that was not durable before, and a second
     /// call proves nothing: the caller must not retry.
     fn sync(&self) -> io::Result<()>;
+
+    /// Is told by a wrapper that a sync of this file is about to be reported as failed without
+    /// having been tried. A simulation then drops what was not durable yet at its next power cut,
+    /// as a kernel does that marks the pages clean. The default does nothing.
+    fn pretend_failed(&self) {}
 }
 
 /// A file that is being read, by any number of threads.
@@ -245,4 +251,10 @@ pub trait ReadAt: Send + Sync + Debug {
 }
 
 /// A lock that is held as long as this value lives.
-pub trait FileLock: Send + Sync {}
+pub trait FileLock: Send + Sync {
+    /// Whether this very process took the lock. A child made by `fork` inherits the value, and
+    /// must not act on it.
+    fn is_ours(&self) -> bool {
+        true
+    }
+}

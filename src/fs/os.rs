@@ -1,1 +1,369 @@
-//! (being built)
+//! The real operating system: the only file that touches `std::fs`.
+//!
+//! Appends are `pwrite` at a length that the handle keeps itself, so that room reserved behind it
+//! does not move the end. On Linux a sync is `fdatasync`; elsewhere it is the strongest that the
+//! standard library has. Locks are `flock`: they belong to the open file, so they also exclude a
+//! second opener inside this process, and they die with the process.
+
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "this is the one file that reaches the real file system, clock and threads"
+)]
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::fs::{Append, DirEntry, FileKind, FileLock, FileSystem, LockKind, ReadAt, Syncer};
+use crate::sync::Arc;
+
+/// The real file system.
+///
+/// ```
+/// use std::path::Path;
+/// use siltstone::fs::{FileSystem, OsFileSystem};
+///
+/// let fs = OsFileSystem::new();
+/// assert!(fs.absolute(Path::new("data"))?.is_absolute());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct OsFileSystem {
+    started: Instant,
+}
+
+impl OsFileSystem {
+    /// The file system of this machine.
+    #[must_use]
+    pub fn new() -> OsFileSystem {
+        OsFileSystem { started: Instant::now() }
+    }
+}
+
+impl Default for OsFileSystem {
+    fn default() -> OsFileSystem {
+        OsFileSystem::new()
+    }
+}
+
+impl FileSystem for OsFileSystem {
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        let mut missing = Vec::new();
+        for ancestor in path.ancestors().filter(|it| !it.as_os_str().is_empty()) {
+            match fs::metadata(ancestor) {
+                Ok(found) if found.is_dir() => break,
+                Ok(_) => return Err(ErrorKind::NotADirectory.into()),
+                Err(error) if error.kind() == ErrorKind::NotFound => missing.push(ancestor),
+                Err(error) => return Err(error),
+            }
+        }
+        for directory in missing.into_iter().rev() {
+            match fs::create_dir(directory) {
+                // Somebody else was faster.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && directory.is_dir() => {}
+                other => other?,
+            }
+            match directory.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => self.sync_dir(parent)?,
+                _ => self.sync_dir(Path::new("."))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            let facts = match entry.metadata() {
+                // Removed since the directory was read.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                other => other?,
+            };
+            let is_dir = facts.is_dir();
+            entries.push(DirEntry {
+                name: entry.file_name(),
+                is_dir,
+                len: if is_dir { 0 } else { facts.len() },
+            });
+        }
+        Ok(entries)
+    }
+
+    fn create_new(&self, path: &Path, _kind: FileKind) -> io::Result<Box<dyn Append>> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        Ok(Box::new(OsAppend { file: Arc::new(file), len: 0, reserved: 0 }))
+    }
+
+    fn open(&self, path: &Path, kind: FileKind) -> io::Result<Arc<dyn ReadAt>> {
+        let file = File::open(path)?;
+        let facts = file.metadata()?;
+        if facts.is_dir() {
+            return Err(ErrorKind::IsADirectory.into());
+        }
+        if kind == FileKind::Table {
+            expect_random_reads(&file);
+        }
+        Ok(Arc::new(OsRead { file, len: facts.len() }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, directory: &Path) -> io::Result<()> {
+        File::open(directory)?.sync_all()
+    }
+
+    fn lock(&self, path: &Path, how: LockKind) -> io::Result<Box<dyn FileLock>> {
+        let taken = match how {
+            LockKind::Exclusive => {
+                let file = OpenOptions::new()
+                    .read(true)
+                    .write(true)
+                    .create(true)
+                    .truncate(false)
+                    .open(path)?;
+                file.try_lock().map(|()| file)
+            }
+            LockKind::Shared => {
+                let file = File::open(path)?;
+                file.try_lock_shared().map(|()| file)
+            }
+        };
+        match taken {
+            Ok(file) => Ok(Box::new(OsLock { _file: file, owner: std::process::id() })),
+            Err(TryLockError::WouldBlock) => Err(ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn free_space(&self, directory: &Path) -> io::Result<u64> {
+        let facts = rustix::fs::statvfs(directory)?;
+        Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
+    }
+
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
+        std::path::absolute(path)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn unix_time(&self) -> Duration {
+        // A clock before 1970 is a clock that was never set.
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+
+    fn random(&self) -> u64 {
+        // The hasher's keys come from the operating system's source of randomness.
+        let mut hasher = RandomState::new().build_hasher();
+        hasher.write_u32(std::process::id());
+        hasher.write_u128(self.unix_time().as_nanos());
+        hasher.finish()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn expect_random_reads(file: &File) {
+    // Advice: where it is refused, reads are slower and not wrong.
+    rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::Random).unwrap_or_default();
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn expect_random_reads(_file: &File) {}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn reserve_room(file: &File, bytes: u64) -> io::Result<()> {
+    use rustix::io::Errno;
+    loop {
+        match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
+            Err(Errno::INTR) => {}
+            // This file system cannot reserve. Appends then extend the file, as ever.
+            Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => return Ok(()),
+            other => return Ok(other?),
+        }
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn reserve_room(_file: &File, _bytes: u64) -> io::Result<()> {
+    Ok(())
+}
+
+struct OsAppend {
+    file: Arc<File>,
+    // Bytes appended; the file itself may be longer by what was reserved.
+    len: u64,
+    reserved: u64,
+}
+
+impl Append for OsAppend {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // `write_all_at` goes on after a short write and after EINTR.
+        self.file.write_all_at(bytes, self.len)?;
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn syncer(&self) -> Arc<dyn Syncer> {
+        Arc::new(OsSyncer(Arc::clone(&self.file)))
+    }
+
+    fn reserve(&mut self, bytes: u64) -> io::Result<()> {
+        if bytes > self.len.max(self.reserved) {
+            reserve_room(&self.file, bytes)?;
+            self.reserved = bytes;
+        }
+        Ok(())
+    }
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+}
+
+struct OsSyncer(Arc<File>);
+
+impl Syncer for OsSyncer {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+}
+
+#[derive(Debug)]
+struct OsRead {
+    file: File,
+    len: u64,
+}
+
+impl ReadAt for OsRead {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+}
+
+struct OsLock {
+    // Closing it releases the lock, once no child of a fork has it open either.
+    _file: File,
+    owner: u32,
+}
+
+impl FileLock for OsLock {
+    fn is_ours(&self) -> bool {
+        self.owner == std::process::id()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::time::Duration;
+
+    use crate::fs::os::OsFileSystem;
+    use crate::fs::{FileKind, FileSystem, LockKind};
+
+    fn directory() -> (OsFileSystem, tempfile::TempDir) {
+        (OsFileSystem::new(), tempfile::tempdir().unwrap())
+    }
+
+    #[test]
+    fn appends_land_at_the_logical_end_although_room_was_reserved() {
+        let (fs, temp) = directory();
+        let path = temp.path().join("a");
+        let mut file = fs.create_new(&path, FileKind::Wal).unwrap();
+        file.append(b"one").unwrap();
+        file.reserve(4096).unwrap();
+        file.append(b"two").unwrap();
+        file.syncer().sync().unwrap();
+        assert_eq!(file.len(), 6);
+        let read = fs.open(&path, FileKind::Table).unwrap();
+        let mut bytes = vec![1; usize::try_from(read.len()).unwrap()];
+        read.read_exact_at(&mut bytes, 0).unwrap();
+        assert_eq!(&bytes[..6], b"onetwo");
+        assert!(bytes[6..].iter().all(|&byte| byte == 0));
+        let error = read.read_exact_at(&mut [0; 2], read.len() - 1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn a_file_is_never_created_twice() {
+        let (fs, temp) = directory();
+        let path = temp.path().join("a");
+        drop(fs.create_new(&path, FileKind::Table).unwrap());
+        let again = fs.create_new(&path, FileKind::Table).err().unwrap();
+        assert_eq!(again.kind(), ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn an_exclusive_lock_excludes_everyone_in_this_process_too() {
+        let (fs, temp) = directory();
+        let path = temp.path().join("LOCK");
+        let missing = fs.lock(&path, LockKind::Shared).err().unwrap();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+        assert!(fs.list(temp.path()).unwrap().is_empty());
+        let held = fs.lock(&path, LockKind::Exclusive).unwrap();
+        assert!(held.is_ours());
+        for how in [LockKind::Exclusive, LockKind::Shared] {
+            let refused = OsFileSystem::new().lock(&path, how).err().unwrap();
+            assert_eq!(refused.kind(), ErrorKind::WouldBlock);
+        }
+        drop(held);
+        let first = fs.lock(&path, LockKind::Shared).unwrap();
+        let second = fs.lock(&path, LockKind::Shared).unwrap();
+        let refused = fs.lock(&path, LockKind::Exclusive).err().unwrap();
+        assert_eq!(refused.kind(), ErrorKind::WouldBlock);
+        drop((first, second));
+        drop(fs.lock(&path, LockKind::Exclusive).unwrap());
+    }
+
+    #[test]
+    fn directories_are_made_listed_and_synced() {
+        let (fs, temp) = directory();
+        let deep = temp.path().join("a/b/c");
+        fs.create_dir_all(&deep).unwrap();
+        fs.create_dir_all(&deep).unwrap();
+        let mut file = fs.create_new(&deep.join("x"), FileKind::Other).unwrap();
+        file.append(b"12345").unwrap();
+        fs.rename(&deep.join("x"), &deep.join("y")).unwrap();
+        fs.sync_dir(&deep).unwrap();
+        let entries = fs.list(&deep).unwrap();
+        assert_eq!(entries.len(), 1);
+        assert_eq!(entries[0].name, "y");
+        assert_eq!((entries[0].is_dir, entries[0].len), (false, 5));
+        assert!(fs.list(temp.path()).unwrap()[0].is_dir);
+        assert_eq!(
+            fs.create_dir_all(&deep.join("y/z")).unwrap_err().kind(),
+            ErrorKind::NotADirectory
+        );
+        assert_eq!(fs.open(&deep, FileKind::Table).unwrap_err().kind(), ErrorKind::IsADirectory);
+        fs.remove(&deep.join("y")).unwrap();
+        assert_eq!(fs.remove(&deep.join("y")).unwrap_err().kind(), ErrorKind::NotFound);
+        assert!(fs.free_space(&deep).unwrap() > 0);
+        assert_ne!(fs.random(), fs.random());
+        assert!(fs.unix_time() > Duration::from_secs(1_600_000_000));
+    }
+}
