@@ -37,14 +37,15 @@ pub(crate) enum RecordType {
     Opening = 1,
     /// One atomic batch (WAL).
     Batch = 2,
-    /// Says only that everything before it is durable (`synced_upto`); no payload.
+    /// Says only that what is before it is durable (`synced_upto`); its payload is its own place.
     Marker = 3,
     /// Facts (manifest).
     Edit = 4,
 }
 
 impl RecordType {
-    fn from_u8(number: u8) -> Option<RecordType> {
+    /// The type with this number, if there is one.
+    pub(crate) fn from_u8(number: u8) -> Option<RecordType> {
         match number {
             1 => Some(RecordType::Opening),
             2 => Some(RecordType::Batch),

@@ -1,1 +1,18 @@
-//! (being built)
+//! Append and replay of records: WAL and manifest both stand on this.
+//!
+//! [`JournalWriter`] appends, [`replay`] (or [`Records`], step by step) reads back. The hard part
+//! is the end: a file that was being written when the power went ends torn, a file that rots looks
+//! much the same, and the first must open while the second must not. `damage` tells them apart.
+
+mod damage;
+mod marker;
+mod pieces;
+mod repair;
+mod replay;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use crate::journal::replay::{Diagnosis, End, Record, Records, Source, replay};
+pub(crate) use crate::journal::writer::{Draft, JournalWriter};
