@@ -14,13 +14,18 @@
 //!    deeper levels, and older runs of level 0.
 
 pub(crate) mod below;
+pub(crate) mod cuts;
 pub(crate) mod debt;
+pub(crate) mod flush;
 pub(crate) mod hints;
+pub(crate) mod job;
 pub(crate) mod manual;
+pub(crate) mod output;
 pub(crate) mod picker;
 pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod retention;
+pub(crate) mod sieve;
 pub(crate) mod span;
 
 #[cfg(test)]
