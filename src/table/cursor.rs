@@ -1,0 +1,194 @@
+//! Walks a table in both directions, block by block.
+//!
+//! The cursor holds the block that it stands in, so a step inside a block looks nothing up: it
+//! copies one suffix behind the prefix of the block, into a buffer that grows once. Value, kind and
+//! seqno are read from the block when they are asked for.
+//!
+//! Invariant: while the cursor is valid, `index` is an entry of `block`, `number` is the number of
+//! that block and `key` the user key of that entry.
+
+#![deny(clippy::indexing_slicing, clippy::expect_used, clippy::as_conversions)]
+
+use crate::error::Result;
+use crate::format::key::{Kind, Seqno};
+use crate::sync::Arc;
+use crate::table::data_block::DataBlock;
+use crate::table::reader::{Fill, Table};
+
+/// A place in a table. It keeps the table open, and one block in memory.
+#[derive(Debug)]
+pub(crate) struct TableCursor {
+    table: Arc<Table>,
+    fill: Fill,
+    /// The block that the cursor stands in; `None` while it is not valid.
+    block: Option<Arc<DataBlock>>,
+    number: usize,
+    index: usize,
+    key: Vec<u8>,
+}
+
+impl Table {
+    /// A cursor, not valid before the first seek.
+    pub(crate) fn cursor(self: &Arc<Table>) -> TableCursor {
+        self.cursor_filling(Fill::Cache)
+    }
+
+    /// A cursor that says what becomes of the blocks that it reads.
+    pub(crate) fn cursor_filling(self: &Arc<Table>, fill: Fill) -> TableCursor {
+        let (table, key) = (Arc::clone(self), Vec::new());
+        TableCursor { table, fill, block: None, number: 0, index: 0, key }
+    }
+}
+
+impl TableCursor {
+    /// Moves to the first entry at or behind (`user_key`, `seqno`).
+    pub(crate) fn seek(&mut self, user_key: &[u8], seqno: Seqno) -> Result<()> {
+        self.block = None;
+        let mut number = self.table.find_block(user_key)?;
+        while number < self.table.index.data_blocks() {
+            let block = self.load(number)?;
+            let index = block.seek(user_key, seqno);
+            if index < block.len() {
+                self.stand(block, number, index);
+                return Ok(());
+            }
+            // Either the key is behind the block, and then the next one begins behind the key; or
+            // its versions go on there.
+            number += 1;
+        }
+        Ok(())
+    }
+
+    /// Moves to the last entry before (`user_key`, `seqno`).
+    pub(crate) fn seek_back(&mut self, user_key: &[u8], seqno: Seqno) -> Result<()> {
+        self.block = None;
+        let mut number = self.table.find_block(user_key)?;
+        while number < self.table.index.data_blocks() {
+            let block = self.load(number)?;
+            let index = block.seek(user_key, seqno);
+            let goes_on = index == block.len() && block.key_equals(index - 1, user_key);
+            if !goes_on {
+                return match index.checked_sub(1) {
+                    Some(index) => {
+                        self.stand(block, number, index);
+                        Ok(())
+                    }
+                    None => self.stand_at_end_of(number.checked_sub(1)),
+                };
+            }
+            number += 1;
+        }
+        self.stand_at_end_of(number.checked_sub(1))
+    }
+
+    /// Moves to the first entry.
+    pub(crate) fn seek_first(&mut self) -> Result<()> {
+        self.block = None;
+        self.stand_at_start_of(0)
+    }
+
+    /// Moves to the last entry.
+    pub(crate) fn seek_last(&mut self) -> Result<()> {
+        self.block = None;
+        self.stand_at_end_of(self.table.index.data_blocks().checked_sub(1))
+    }
+
+    /// Moves to the next entry. Requires: the cursor is valid.
+    #[expect(clippy::should_implement_trait, reason = "a cursor lends its entries")]
+    pub(crate) fn next(&mut self) -> Result<()> {
+        let block = self.current();
+        let index = self.index + 1;
+        if index < block.len() {
+            self.step(index);
+            return Ok(());
+        }
+        self.block = None;
+        self.stand_at_start_of(self.number + 1)
+    }
+
+    /// Moves to the entry before. Requires: the cursor is valid.
+    pub(crate) fn prev(&mut self) -> Result<()> {
+        assert!(self.is_valid(), "a cursor that is not valid has no neighbours");
+        if let Some(index) = self.index.checked_sub(1) {
+            self.step(index);
+            return Ok(());
+        }
+        self.block = None;
+        self.stand_at_end_of(self.number.checked_sub(1))
+    }
+
+    pub(crate) fn is_valid(&self) -> bool {
+        self.block.is_some()
+    }
+
+    /// The user key. Requires: the cursor is valid.
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// Requires: the cursor is valid.
+    pub(crate) fn seqno(&self) -> Seqno {
+        self.current().seqno(self.index)
+    }
+
+    /// Requires: the cursor is valid.
+    pub(crate) fn kind(&self) -> Kind {
+        self.current().kind(self.index)
+    }
+
+    /// Requires: the cursor is valid.
+    pub(crate) fn value(&self) -> &[u8] {
+        self.current().value(self.index)
+    }
+
+    /// Whether every entry of the current block is a put of a key of its own that a reader at
+    /// `seqno` sees: kind and seqno need no look until the block changes.
+    /// Requires: the cursor is valid.
+    pub(crate) fn is_plain_at(&self, seqno: Seqno) -> bool {
+        let block = self.current();
+        block.is_all_puts() && block.has_unique_keys() && block.max_seqno() <= seqno
+    }
+
+    fn current(&self) -> &DataBlock {
+        match &self.block {
+            Some(block) => block,
+            None => unreachable!("a cursor that is not valid has no entry"),
+        }
+    }
+
+    /// The one place where a walk reads: reading ahead belongs here.
+    fn load(&self, number: usize) -> Result<Arc<DataBlock>> {
+        self.table.load(number, self.fill)
+    }
+
+    fn stand_at_start_of(&mut self, number: usize) -> Result<()> {
+        if number < self.table.index.data_blocks() {
+            let block = self.load(number)?;
+            self.stand(block, number, 0);
+        }
+        Ok(())
+    }
+
+    fn stand_at_end_of(&mut self, number: Option<usize>) -> Result<()> {
+        if let Some(number) = number {
+            let block = self.load(number)?;
+            let last = block.len() - 1;
+            self.stand(block, number, last);
+        }
+        Ok(())
+    }
+
+    fn stand(&mut self, block: Arc<DataBlock>, number: usize, index: usize) {
+        block.write_key(index, &mut self.key);
+        (self.block, self.number, self.index) = (Some(block), number, index);
+    }
+
+    /// Moves inside the block: the prefix of the key stays.
+    fn step(&mut self, index: usize) {
+        if let Some(block) = &self.block {
+            self.key.truncate(block.prefix().len());
+            self.key.extend_from_slice(block.suffix(index));
+            self.index = index;
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The filter of a table: says of most absent keys that they are absent.
+//!
+//! ```text
+//! payload := kind u8 | what the kind says
+//! kind 1  := the bytes of the bloomfilter crate: a Bloom<u64> over filter_hash(user key)
+//! ```
+//!
+//! A filter knows user keys, whatever their versions, and nothing of range tombstones: those are
+//! asked whatever the filter says. Every key of the table is in it; a key that is not passes with
+//! a small probability. One hash of a key serves all filters and memtables.
+//!
+//! The seed of the bloom filter is constant, so that the same entries make the same file. Its
+//! halves differ: with equal ones both hashes are the same, and four times as many absent keys pass.
+
+#![deny(clippy::indexing_slicing, clippy::expect_used, clippy::as_conversions)]
+
+use crate::table::options::FilterKind;
+use bloomfilter::Bloom;
+use std::fmt;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// On disk: never change a number, never reuse one.
+const KIND_BLOOM: u8 = 1;
+
+const SEED: [u8; 32] = *b"siltstone bloom: two halves vary";
+
+/// Most hash functions that are believed: the best number for 40 bits a key is 28.
+const HASHES_MAX: u32 = 64;
+const BITS_PER_KEY_MAX: u32 = 64;
+
+/// The hash of a user key for all filters.
+pub(crate) fn filter_hash(user_key: &[u8]) -> u64 {
+    xxh3_64(user_key)
+}
+
+/// Collects the hashes of the keys of a table.
+#[derive(Debug)]
+pub(crate) struct FilterBuilder {
+    kind: FilterKind,
+    hashes: Vec<u64>,
+}
+
+impl FilterBuilder {
+    pub(crate) fn new(kind: FilterKind) -> FilterBuilder {
+        FilterBuilder { kind, hashes: Vec::new() }
+    }
+
+    /// Adds a key, which should be new.
+    pub(crate) fn add(&mut self, user_key: &[u8]) {
+        if !matches!(self.kind, FilterKind::None) {
+            self.hashes.push(filter_hash(user_key));
+        }
+    }
+
+    /// Length of the payload, about.
+    pub(crate) fn size_bytes(&self) -> usize {
+        match self.kind {
+            FilterKind::None => 0,
+            FilterKind::Bloom { bits_per_key } => bitmap_bytes(bits_per_key, self.hashes.len()),
+        }
+    }
+
+    /// The payload; `None` if the table is to have no filter, or has no keys.
+    pub(crate) fn finish(self) -> Option<Vec<u8>> {
+        let bits_per_key = match self.kind {
+            FilterKind::None | FilterKind::Bloom { bits_per_key: 0 } => return None,
+            FilterKind::Bloom { bits_per_key } => bits_per_key,
+        };
+        if self.hashes.is_empty() {
+            return None;
+        }
+        let keys = self.hashes.len();
+        // No filter is better than none at all when it cannot be made: reads are slower.
+        let mut bloom =
+            Bloom::<u64>::new_with_seed(bitmap_bytes(bits_per_key, keys), keys, &SEED).ok()?;
+        for hash in &self.hashes {
+            bloom.set(hash);
+        }
+        let mut payload = vec![KIND_BLOOM];
+        payload.extend_from_slice(bloom.as_slice());
+        Some(payload)
+    }
+}
+
+fn bitmap_bytes(bits_per_key: u32, keys: usize) -> usize {
+    let bits = usize::try_from(bits_per_key.min(BITS_PER_KEY_MAX)).unwrap_or_default();
+    keys.saturating_mul(bits).div_ceil(8).max(8)
+}
+
+/// A loaded filter.
+pub(crate) enum Filter {
+    Bloom(Bloom<u64>),
+}
+
+impl Filter {
+    /// Reads a payload. `Err` says which rule is broken.
+    pub(crate) fn decode(payload: &[u8]) -> Result<Filter, &'static str> {
+        match payload.split_first() {
+            Some((&KIND_BLOOM, bytes)) => {
+                let bloom = Bloom::from_slice(bytes).map_err(|_| "a filter is damaged")?;
+                // Without bits the crate would divide by zero.
+                let is_sane = bloom.len() > 0
+                    && (1..=HASHES_MAX).contains(&bloom.number_of_hash_functions())
+                    && bloom.seed() == SEED;
+                if is_sane { Ok(Filter::Bloom(bloom)) } else { Err("a filter is damaged") }
+            }
+            _ => Err("a filter is of an unknown kind"),
+        }
+    }
+
+    /// `false` if no key with this hash was added.
+    pub(crate) fn may_contain(&self, hash: u64) -> bool {
+        match self {
+            Filter::Bloom(bloom) => bloom.check(&hash),
+        }
+    }
+
+    /// Heap memory in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        match self {
+            Filter::Bloom(bloom) => bloom.as_slice().len(),
+        }
+    }
+}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Filter").field("bytes", &self.memory_bytes()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::table::filter::{Filter, FilterBuilder, filter_hash};
+    use crate::table::options::FilterKind;
+    use proptest::prelude::*;
+
+    fn payload(keys: impl Iterator<Item = u64>, bits_per_key: u32) -> Vec<u8> {
+        let mut builder = FilterBuilder::new(FilterKind::Bloom { bits_per_key });
+        keys.for_each(|key| builder.add(&key.to_le_bytes()));
+        builder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_filter_never_denies_a_key_and_rarely_lets_another_through() {
+        let keys = 20_000;
+        let filter = Filter::decode(&payload(0..keys, 10)).unwrap();
+        let passes = |key: &u64| filter.may_contain(filter_hash(&key.to_le_bytes()));
+        assert!((0..keys).all(|key| passes(&key)));
+        let wrong = (keys..2 * keys).filter(passes).count();
+        assert!(wrong < 250, "{wrong} of {keys}: 0.8 % were expected");
+    }
+
+    #[test]
+    fn the_same_keys_make_the_same_bytes() {
+        assert_eq!(payload(0..100, 10), payload(0..100, 10));
+    }
+
+    #[test]
+    fn few_bits_and_few_keys_make_a_filter_too() {
+        for bits in [1, 2, 64, 1000] {
+            let filter = Filter::decode(&payload(0..1, bits)).unwrap();
+            assert!(filter.may_contain(filter_hash(&0_u64.to_le_bytes())));
+        }
+        assert_eq!(FilterBuilder::new(FilterKind::Bloom { bits_per_key: 10 }).finish(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_decode_without_panic(bytes: Vec<u8>, hash: u64) {
+            if let Ok(filter) = Filter::decode(&bytes) {
+                filter.may_contain(hash);
+            }
+        }
+
+        #[test]
+        fn a_damaged_filter_answers_or_is_refused(at in 0..60_usize, byte: u8, hash: u64) {
+            let mut payload = payload(0..10, 10);
+            if let Some(own) = payload.get_mut(at) {
+                *own = byte;
+            }
+            if let Ok(filter) = Filter::decode(&payload) {
+                filter.may_contain(hash);
+            }
+        }
+    }
+}

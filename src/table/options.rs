@@ -1,0 +1,55 @@
+//! How a table is to be written. Readers need none of this: a table says itself how it was.
+
+/// How blocks are compressed on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// By zstd at this level. Negative levels are faster, positive ones save more.
+    Zstd(i32),
+}
+
+/// Which filter a table gets, so that most reads of absent keys end without reading a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FilterKind {
+    /// None: every read of a key looks into a block.
+    None,
+    /// A bloom filter with so many bits for each key; 10 let about 0.8 % of absent keys through.
+    Bloom { bits_per_key: u32 },
+}
+
+/// Where a table comes from; kept in its properties for whoever looks at it later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Creation {
+    /// Level for which it was written.
+    pub(crate) level: u8,
+    /// When, in seconds since 1970.
+    pub(crate) unix_seconds: u64,
+}
+
+/// How to write a table.
+#[derive(Clone, Debug)]
+pub(crate) struct TableOptions {
+    /// Size of a data block before compression. Only an entry larger than this makes a larger
+    /// block, and versions of one key, which stay together as long as that is sensible.
+    pub(crate) block_bytes: usize,
+    pub(crate) compression: Compression,
+    pub(crate) filter: FilterKind,
+    /// The file is appended to in pieces of this size. Between 16 and 32 KiB some file systems are
+    /// many times faster than at 1 MiB.
+    pub(crate) write_bytes: usize,
+    pub(crate) creation: Creation,
+}
+
+impl Default for TableOptions {
+    fn default() -> TableOptions {
+        TableOptions {
+            block_bytes: 8 << 10,
+            compression: Compression::None,
+            filter: FilterKind::Bloom { bits_per_key: 10 },
+            write_bytes: 32 << 10,
+            creation: Creation::default(),
+        }
+    }
+}
