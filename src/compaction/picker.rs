@@ -1,0 +1,205 @@
+//! Which tables to work on next. A pure function of the tree's shape.
+//!
+//! In this order: tables that nobody can see any more are dropped; levels that hold too much give
+//! to the next one, the fullest level first; tables that are mostly tombstones move towards what
+//! they hide; and in idle moments small runs are merged for the sake of readers. Writers wait for
+//! full levels and for nothing else, so tombstones come second; inside a full level they come
+//! first.
+//!
+//! A tree at rest stays at rest: every plan moves data down, drops a table, or rewrites a table of
+//! the last level that cannot be chosen again.
+
+use crate::compaction::hints::Hints;
+use crate::compaction::plan::{Action, Cause, Input, Plan};
+use crate::compaction::policy::{LAST_LEVEL, Policy, Targets};
+use crate::compaction::span::{Span, touched};
+use crate::format::limits::LEVELS;
+use crate::format::table_facts::TableFacts;
+use crate::sync::Arc;
+use crate::version::shape::Shape;
+use std::cmp::Reverse;
+
+/// The most useful plan, if there is anything to do that no running job stands in the way of.
+pub(crate) fn pick(shape: &Shape, policy: &Policy, hints: &Hints) -> Option<Plan> {
+    let picker = Picker::new(shape, policy, hints);
+    picker
+        .erased()
+        .or_else(|| picker.oversized())
+        .or_else(|| picker.mostly_tombstones())
+        .or_else(|| picker.idle())
+}
+
+/// How full a level is, in thousandths of what it should hold, leaving out what running jobs take
+/// away already.
+pub(crate) fn fullness(shape: &Shape, policy: &Policy, targets: &Targets, level: usize) -> u64 {
+    let free = || shape.level(level).iter().filter(|table| !shape.is_busy(table));
+    let (amount, allowed) = match level {
+        0 => {
+            (u64::try_from(free().count()).unwrap_or(u64::MAX), policy.level0_trigger.max(1) as u64)
+        }
+        _ if level < targets.base => return 0,
+        _ => (free().map(|table| table.size_bytes).sum(), targets.bytes[level]),
+    };
+    // An overflow only means that the level is very full.
+    amount.saturating_mul(1000) / allowed
+}
+
+/// From this fullness on a level gives to the next one.
+pub(crate) const FULL: u64 = 1000;
+
+pub(crate) struct Picker<'a> {
+    shape: &'a Shape,
+    policy: &'a Policy,
+    hints: &'a Hints,
+    targets: Targets,
+}
+
+impl<'a> Picker<'a> {
+    pub(crate) fn new(shape: &'a Shape, policy: &'a Policy, hints: &'a Hints) -> Picker<'a> {
+        Picker { shape, policy, hints, targets: Targets::new(shape, policy) }
+    }
+
+    /// All free tables whose last entry is hidden from everybody.
+    fn erased(&self) -> Option<Plan> {
+        if self.hints.range_tombstones.is_empty() {
+            return None;
+        }
+        let gone =
+            |table: &&Arc<TableFacts>| !self.shape.is_busy(table) && self.hints.erased(table);
+        let inputs: Vec<Input> = (0..LEVELS)
+            .map(|level| Input {
+                level,
+                tables: self.shape.level(level).iter().filter(gone).cloned().collect(),
+            })
+            .filter(|input| !input.tables.is_empty())
+            .collect();
+        (!inputs.is_empty()).then(|| Plan::drop_tables(Cause::Erased, inputs))
+    }
+
+    fn oversized(&self) -> Option<Plan> {
+        let mut full: Vec<(u64, usize)> = (0..LAST_LEVEL)
+            .map(|level| (fullness(self.shape, self.policy, &self.targets, level), level))
+            .filter(|&(fullness, _)| fullness >= FULL)
+            .collect();
+        full.sort_unstable_by_key(|&(fullness, level)| (Reverse(fullness), level));
+        full.into_iter().find_map(|(_, level)| match level {
+            0 => self.level0(Cause::Size),
+            _ => self.best_of_level(level, Cause::Size),
+        })
+    }
+
+    /// All of level 0, into the base level.
+    ///
+    /// While a job reads a run of level 0, the runs above that one must wait: their data would
+    /// come to lie below it.
+    pub(crate) fn level0(&self, cause: Cause) -> Option<Plan> {
+        let tables = self.shape.level(0).to_vec();
+        self.down(cause, Input { level: 0, tables }, self.targets.base)
+    }
+
+    /// The table of a level that is best to give to the next one: first those that are mostly
+    /// tombstones, then those that overlap the least there for their size.
+    fn best_of_level(&self, level: usize, cause: Cause) -> Option<Plan> {
+        let lower = self.shape.level(level + 1);
+        let mut tables: Vec<(bool, u128, &Arc<TableFacts>)> = Vec::new();
+        for table in self.shape.level(level).iter().filter(|table| !self.shape.is_busy(table)) {
+            let overlap: u64 =
+                touched(lower, &Span::of(table)).iter().map(|table| table.size_bytes).sum();
+            let cost = u128::from(overlap) * 1000 / u128::from(table.size_bytes.max(1));
+            tables.push((!self.is_mostly_tombstones(table), cost, table));
+        }
+        tables.sort_by_key(|&(others, cost, _)| (others, cost));
+        tables.into_iter().find_map(|(_, _, table)| self.one_down(level, table, cause))
+    }
+
+    /// One table into the next level.
+    pub(crate) fn one_down(
+        &self,
+        level: usize,
+        table: &Arc<TableFacts>,
+        cause: Cause,
+    ) -> Option<Plan> {
+        self.down(cause, Input { level, tables: vec![table.clone()] }, level + 1)
+    }
+
+    fn down(&self, cause: Cause, upper: Input, to_level: usize) -> Option<Plan> {
+        let mut plan = Plan::down(self.shape, &self.hints.running, cause, upper, to_level)?;
+        if plan.can_move(self.policy) && !self.purges(&plan) {
+            plan.action = Action::Move;
+        }
+        Some(plan)
+    }
+
+    /// Whether the inputs should be read although they could move: tombstones have arrived where
+    /// there is nothing left to hide.
+    fn purges(&self, plan: &Plan) -> bool {
+        let is_last = |table: &TableFacts| {
+            (plan.to_level + 1..LEVELS)
+                .all(|level| touched(self.shape.level(level), &Span::of(table)).is_empty())
+        };
+        plan.tables().any(|(_, table)| match plan.cause {
+            // Once it is in the last level, nobody would look at it again.
+            Cause::Manual => table.deletes + table.range_deletes > 0 && is_last(table),
+            _ => self.is_mostly_tombstones(table) && is_last(table),
+        })
+    }
+
+    /// Whether more than half of the table are tombstones, and no reader needs them to stay.
+    pub(crate) fn is_mostly_tombstones(&self, table: &TableFacts) -> bool {
+        let tombstones = table.deletes.saturating_add(table.range_deletes);
+        tombstones.saturating_mul(2) > table.entries.saturating_add(table.range_deletes)
+            && table.max_seqno <= self.hints.oldest_snapshot
+    }
+
+    fn mostly_tombstones(&self) -> Option<Plan> {
+        (1..LEVELS).find_map(|level| {
+            let mut tables = self.shape.level(level).iter();
+            tables.find_map(|table| match self.is_mostly_tombstones(table) {
+                true if level == LAST_LEVEL => {
+                    self.rewritten(std::slice::from_ref(table), Cause::Tombstones)
+                }
+                true => self.one_down(level, table, Cause::Tombstones),
+                false => None,
+            })
+        })
+    }
+
+    /// Neighbours in the last level, written again in place.
+    pub(crate) fn rewritten(&self, tables: &[Arc<TableFacts>], cause: Cause) -> Option<Plan> {
+        let input = Input { level: LAST_LEVEL, tables: tables.to_vec() };
+        Plan::down(self.shape, &self.hints.running, cause, input, LAST_LEVEL)
+    }
+
+    /// Fewer runs for readers, where the work stays in proportion to what it gets rid of.
+    fn idle(&self) -> Option<Plan> {
+        if !self.hints.idle {
+            return None;
+        }
+        let runs = self.shape.level(0);
+        let total: u64 = (0..LEVELS).map(|level| self.shape.size_bytes(level)).sum();
+        let is_small = total <= self.policy.base_bytes.saturating_mul(2);
+        let has_lower = (1..LEVELS).any(|level| !self.shape.level(level).is_empty());
+        let dense = runs.iter().any(|table| self.is_mostly_tombstones(table));
+        if runs.len() > 1 || dense || (is_small && has_lower && !runs.is_empty()) {
+            let plan = self.level0(Cause::Idle).filter(|plan| dense || self.is_cheap(plan));
+            if plan.is_some() {
+                return plan;
+            }
+        }
+        // A small tree becomes one run; in a large one the levels are few and uneven already.
+        (1..LAST_LEVEL)
+            .filter(|_| is_small)
+            .find_map(|level| self.best_of_level(level, Cause::Idle))
+            .filter(|plan| self.is_cheap(plan))
+    }
+
+    /// Whether a merge rewrites no more of the lower level than a full level would.
+    fn is_cheap(&self, plan: &Plan) -> bool {
+        let upper: u64 = plan
+            .tables()
+            .filter(|&(level, _)| level != plan.to_level)
+            .map(|(_, table)| table.size_bytes)
+            .sum();
+        plan.size_bytes() - upper <= upper.saturating_mul(self.policy.ratio)
+    }
+}
