@@ -11,12 +11,13 @@
 //! makes names durable.
 
 mod fault;
+mod forward;
 mod lint;
 mod os;
 mod simulated;
 
-// pub use crate::fs::fault::{Fault, FaultFileSystem};
-// pub use crate::fs::lint::LintFileSystem;
+pub use crate::fs::fault::{Call, Fault, FaultFileSystem, Operation, Trigger};
+pub use crate::fs::lint::LintFileSystem;
 pub use crate::fs::os::OsFileSystem;
 pub use crate::fs::simulated::{Acknowledged, CrashProfile, SimulatedFileSystem};
 
@@ -67,18 +68,21 @@ pub struct DirEntry {
 
 /// Something that the engine did or promised, told to the file system so that a watching one can
 /// check it. The real one ignores all of them.
+///
+/// A file is meant by its number: the one in its name. The three events of a manifest are told
+/// right before the append of the record that they speak of, by whoever appends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A commit up to and including this sequence number was acknowledged to the caller. `synced`
-    /// tells whether the acknowledgement promises that it survives power loss.
+    /// A commit up to and including this sequence number is about to be acknowledged to the
+    /// caller: told after its record was logged and synced as promised, before the call returns.
     Acknowledged {
         /// Last sequence number of the commit.
         seqno: u64,
-        /// Whether the promise is [`Sync`](crate::Durability::Sync).
+        /// Whether the acknowledgement promises that the commit survives a power cut.
         synced: bool,
     },
-    /// The record just appended to this log segment ends with sequence number `seqno`.
+    /// A record was just appended to a segment of the log: told before the next one is appended.
     Logged {
         /// Number of the segment.
         segment: u64,
@@ -184,9 +188,8 @@ pub trait FileSystem: Send + Sync + Debug + 'static {
     fn sleep(&self, duration: Duration);
 
     /// Is told what the engine did; see [`Event`]. The default does nothing.
-    fn observe(&self, event: Event) {
+    fn observe(&self, _event: Event) {
         // Only file systems that watch need to know.
-        drop(event);
     }
 }
 
