@@ -15,8 +15,11 @@ use crate::format::record::{HEADER_BYTES, Place, RecordHeader};
 use crate::format::table_facts::TableFacts;
 use std::ffi::OsStr;
 
+/// Whether the bytes are what they claim to be; panics if a promise is broken.
+pub type Body = fn(&[u8]) -> bool;
+
 /// All bodies, by the name of their fuzz target.
-pub const TARGETS: &[(&str, fn(&[u8]) -> bool)] = &[
+pub const TARGETS: &[(&str, Body)] = &[
     ("filename", filename),
     ("ops", ops),
     ("range_tombstone", range_tombstone),

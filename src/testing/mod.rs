@@ -7,4 +7,6 @@ mod bodies;
 #[cfg(test)]
 mod corpus;
 
-pub use crate::testing::bodies::{TARGETS, filename, ops, range_tombstone, record, table_facts};
+pub use crate::testing::bodies::{
+    Body, TARGETS, filename, ops, range_tombstone, record, table_facts,
+};
