@@ -144,14 +144,14 @@ impl Error {
         }
     }
 
-    fn new(kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> Facts {
+    fn facts(kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> Facts {
         let (what, reason) = (what.into(), Reason::Other);
         Facts { kind, what, reason, file: None, offset: None, source: None }
     }
 
     /// The caller asked for something that cannot be.
     pub(crate) fn invalid(reason: Reason, what: impl Into<Cow<'static, str>>) -> Error {
-        Error(Arc::new(Facts { reason, ..Error::new(ErrorKind::Invalid, what) }))
+        Error(Arc::new(Facts { reason, ..Error::facts(ErrorKind::Invalid, what) }))
     }
 
     /// A path that cannot be opened as what the caller wants it to be.
@@ -160,7 +160,7 @@ impl Error {
         reason: Reason,
         what: impl Into<Cow<'static, str>>,
     ) -> Error {
-        let facts = Error::new(ErrorKind::Invalid, what);
+        let facts = Error::facts(ErrorKind::Invalid, what);
         Error(Arc::new(Facts { reason, file: Some(file.to_owned()), ..facts }))
     }
 
@@ -170,7 +170,7 @@ impl Error {
         offset: u64,
         what: impl Into<Cow<'static, str>>,
     ) -> Error {
-        let facts = Error::new(ErrorKind::Corruption, what);
+        let facts = Error::facts(ErrorKind::Corruption, what);
         Error(Arc::new(Facts { file: Some(file.to_owned()), offset: Some(offset), ..facts }))
     }
 
@@ -180,7 +180,7 @@ impl Error {
         reason: Reason,
         what: impl Into<Cow<'static, str>>,
     ) -> Error {
-        let facts = Error::new(ErrorKind::Unsupported, what);
+        let facts = Error::facts(ErrorKind::Unsupported, what);
         Error(Arc::new(Facts { reason, file: Some(file.to_owned()), ..facts }))
     }
 
@@ -191,7 +191,7 @@ impl Error {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::DiskFull,
             _ => ErrorKind::Io,
         };
-        let facts = Error::new(kind, format!("cannot {action}"));
+        let facts = Error::facts(kind, format!("cannot {action}"));
         let source = Some(Source::Io(source));
         Error(Arc::new(Facts { file: Some(file.to_owned()), source, ..facts }))
     }
@@ -211,13 +211,13 @@ impl Error {
 
     /// Someone else holds the directory.
     pub(crate) fn locked(file: &Path, what: impl Into<Cow<'static, str>>) -> Error {
-        let facts = Error::new(ErrorKind::Locked, what);
+        let facts = Error::facts(ErrorKind::Locked, what);
         Error(Arc::new(Facts { file: Some(file.to_owned()), ..facts }))
     }
 
     /// A simple error of `kind` without a file.
     pub(crate) fn plain(kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> Error {
-        Error(Arc::new(Error::new(kind, what)))
+        Error(Arc::new(Error::facts(kind, what)))
     }
 
     /// An error of `kind` that is the consequence of `cause`; the cause stays its source.
@@ -226,7 +226,7 @@ impl Error {
         what: impl Into<Cow<'static, str>>,
         cause: &Error,
     ) -> Error {
-        let facts = Error::new(kind, what);
+        let facts = Error::facts(kind, what);
         let (file, offset) = (cause.0.file.clone(), cause.0.offset);
         Error(Arc::new(Facts {
             file,

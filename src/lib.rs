@@ -18,6 +18,9 @@ mod slice;
 mod state;
 mod sync;
 mod table;
+#[cfg(any(test, fuzzing, siltstone_testing))]
+#[doc(hidden)]
+pub mod testing;
 mod version;
 mod wal;
 mod write;

@@ -7,6 +7,8 @@
 
 #[path = "tidy/floors.rs"]
 mod floors;
+#[path = "tidy/limits.rs"]
+mod limits;
 #[path = "tidy/proof.rs"]
 mod proof;
 #[path = "tidy/rules.rs"]
@@ -27,7 +29,15 @@ fn sources() -> Vec<Source> {
     let is_rust = |path: &str| path.ends_with(".rs");
     let is_being_built = |text: &str| is_house_being_built() && text.trim() == "//! (being built)";
     let rust = texts.iter().filter(|text| is_rust(&text.path) && !is_being_built(&text.text));
-    rust.map(|text| Source::new(&text.path, &text.text)).collect()
+    let mut sources: Vec<_> = rust.map(|text| Source::new(&text.path, &text.text)).collect();
+    let places: Vec<String> = sources.iter().flat_map(Source::test_modules).collect();
+    for source in &mut sources {
+        source.is_test_file |= places.iter().any(|place| {
+            let rest = source.path.strip_prefix(place.as_str()).unwrap_or_default();
+            rest == ".rs" || rest.starts_with('/')
+        });
+    }
+    sources
 }
 
 fn is_house_being_built() -> bool {
@@ -95,6 +105,16 @@ fn the_text_of_the_repository_is_clean() {
     // The proofs hold breaches on purpose.
     let texts = text::texts().into_iter().filter(|text| text.path != "tests/tidy/proof.rs");
     assert_none(&texts.flat_map(|text| each(&text)).collect::<Vec<_>>());
+}
+
+#[test]
+fn documents_quote_limits_as_they_are() {
+    let texts = text::texts();
+    let constants = limits::constants(texts.iter().filter(|text| text.path.starts_with("src/")));
+    let documents = texts.iter().filter(|text| text.path.ends_with(".md"));
+    let quoted: Vec<_> = documents.flat_map(limits::quotes).collect();
+    assert!(quoted.len() >= 5, "docs/FORMAT.md quotes limits as `NAME` = number");
+    assert_none(&quoted.iter().filter_map(|quote| quote.check(&constants)).collect::<Vec<_>>());
 }
 
 #[test]

@@ -103,7 +103,7 @@ impl<'a> Needs<'a> {
             name.starts_with(&["crate"])
                 && !name.is_passed_on
                 && !name.in_test
-                && !source.is_test_file()
+                && !source.is_test_file
         });
         names.filter_map(|name| self.owner(&name.segments)).filter(|&owner| owner != file).collect()
     }

@@ -1,9 +1,10 @@
 //! Proof that the rules fire: each meets one breach, and one text that looks like a breach.
 
 use crate::floors::{Needs, imports_go_down};
+use crate::limits::{constants, quotes};
 use crate::rules::{RULES, only_cleanup_removes};
 use crate::source::{Breach, Source};
-use crate::text::{ends_cleanly, names_documents_that_exist, names_no_machine};
+use crate::text::{Text, ends_cleanly, names_documents_that_exist, names_no_machine};
 
 const CAPTION: &str = "//! A file with a caption.\n";
 
@@ -240,4 +241,28 @@ fn machine_paths_lost_documents_and_loose_ends_are_caught() {
     assert_eq!(named("src/a.rs", "//! see docs/NOWHERE.md"), 1);
     assert_eq!(ends_cleanly("a.md", "a \nb").len(), 2);
     assert_eq!(ends_cleanly("a.md", "a\nb\n").len(), 0);
+}
+
+#[test]
+fn a_limit_that_is_quoted_wrong_is_caught() {
+    let code = "const A: usize = 65_000;\nconst B: u32 = (1 << 24) - 1;\nconst C: usize = f();";
+    let text = |path: &str, text: &str| Text { path: path.to_owned(), text: text.to_owned() };
+    let constants = constants([text("src/a.rs", code)].iter());
+    let check = |line: &str| {
+        let quotes = quotes(&text("docs/a.md", line));
+        assert_eq!(quotes.len(), 1, "{line}");
+        advice(&quotes.iter().filter_map(|quote| quote.check(&constants)).collect::<Vec<_>>())
+    };
+    assert_eq!(check("at most `A` = 65,000 bytes"), "");
+    assert_eq!(check("at most `B` = 16,777,215, that is"), "");
+    assert!(check("at most `A` = 65,536 bytes").contains("quote it as it is"));
+    assert!(check("at most `C` = 1").contains("there is no constant"));
+}
+
+#[test]
+fn a_module_for_tests_only_is_test_code() {
+    let door = Source::new("src/wal/mod.rs", "mod a;\n#[cfg(test)]\nmod model;");
+    assert_eq!(door.test_modules(), ["src/wal/model"]);
+    let lib = Source::new("src/lib.rs", "#[cfg(any(test, fuzzing))]\nmod testing;");
+    assert_eq!(lib.test_modules(), [""; 0]);
 }

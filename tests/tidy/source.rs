@@ -15,6 +15,8 @@ pub(crate) struct Source {
     pub(crate) names: Vec<Name>,
     /// Token ranges of items under `#[cfg(test)]`.
     tests: Vec<Range<usize>>,
+    /// Whether the whole file is test code: its door says `#[cfg(test)] mod`.
+    pub(crate) is_test_file: bool,
 }
 
 /// A path such as `crate::table::handle::Handle`, in a `use` or in the middle of code.
@@ -57,6 +59,7 @@ impl Source {
             comments,
             names: Vec::new(),
             tests,
+            is_test_file: path.ends_with("/tests.rs") || path.contains("/tests/"),
         };
         source.names = source.find_names();
         source
@@ -67,14 +70,22 @@ impl Source {
         self.path.starts_with("src/")
     }
 
-    /// Whether the whole file is test code.
-    pub(crate) fn is_test_file(&self) -> bool {
-        self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
+    /// Places of the modules that this file declares for tests only: `src/merge/sources` for
+    /// `#[cfg(test)] mod sources;` in `src/merge/mod.rs`.
+    pub(crate) fn test_modules(&self) -> Vec<String> {
+        let folder = match self.path.strip_suffix("/mod.rs") {
+            Some(folder) => folder,
+            None if self.path == "src/lib.rs" => "src",
+            None => self.path.trim_end_matches(".rs"),
+        };
+        let is_module = |&at: &usize| self.reads(at, &["mod"]) && self.reads(at + 2, &[";"]);
+        let modules = self.tests.iter().flat_map(|range| range.clone().filter(is_module));
+        modules.map(|at| format!("{folder}/{}", self.tokens[at + 1].text)).collect()
     }
 
     /// Whether this token belongs to test code.
     pub(crate) fn is_test(&self, token: usize) -> bool {
-        self.is_test_file() || self.tests.iter().any(|range| range.contains(&token))
+        self.is_test_file || self.tests.iter().any(|range| range.contains(&token))
     }
 
     pub(crate) fn breach(&self, line: usize, advice: impl Into<String>) -> Breach {

@@ -18,9 +18,10 @@ pub(crate) struct Text {
     pub(crate) text: String,
 }
 
-/// The root of the repository.
+/// The root of the repository that cargo runs this test in.
 pub(crate) fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    let at_run_time = std::env::var_os("CARGO_MANIFEST_DIR");
+    at_run_time.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from)
 }
 
 /// Every text file of the repository, sorted by path.
