@@ -1,0 +1,82 @@
+//! The options of a database, resolved: every figure that the engine runs by.
+//!
+//! `Options` (in `db`) is what a caller says; this is what follows from it.
+
+use crate::compaction::policy::Policy;
+use crate::format::limits::{BATCH_BYTES_MIN_LIMIT, LEVELS};
+use crate::table::{Compression, Creation, FilterKind, TableOptions};
+use std::time::Duration;
+
+/// What survives what, once a write has returned `Ok`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// Survives power loss: the log was synced to the device. All commits that wait at the same
+    /// moment share one sync. This is the default.
+    #[default]
+    Sync,
+    /// Survives the death of the process: the bytes are with the operating system. Power loss may
+    /// take back the last commits, always a suffix of them and never a hole.
+    Buffered,
+}
+
+/// Who runs flushes and compactions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Background {
+    /// Threads of the database's own. This is the default.
+    #[default]
+    Threads,
+    /// Nobody, until [`Db::step`](crate::Db::step) is called or a call has to wait; then one step
+    /// at a time, of a job chosen by this seed. Makes tests repeatable: one seed is one sequence of
+    /// calls to the file system.
+    Stepped {
+        /// Chooses the order of background steps.
+        seed: u64,
+    },
+}
+
+/// Everything resolved, constant while the database is open.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) durability: Durability,
+    pub(crate) background: Background,
+    /// The one budget for memtables, block cache, filters and indexes.
+    pub(crate) memory_bytes: usize,
+    /// A memtable is sealed at about this size.
+    pub(crate) memtable_bytes: usize,
+    /// Sealed memtables above this number stop writers until one is flushed.
+    pub(crate) sealed_max: usize,
+    /// Room reserved for a log segment.
+    pub(crate) segment_bytes: u64,
+    pub(crate) batch_bytes_max: usize,
+    pub(crate) block_bytes: usize,
+    pub(crate) compression: Compression,
+    pub(crate) filter: FilterKind,
+    pub(crate) compactors: usize,
+    /// Runs in L0 at which writers begin to be slowed, and at which they are slowed most.
+    pub(crate) runs_soft: usize,
+    pub(crate) runs_hard: usize,
+    pub(crate) policy: Policy,
+    /// After this long without a commit the log is synced and marked.
+    pub(crate) idle: Duration,
+}
+
+impl Settings {
+    /// How a table of this level is written: nothing is compressed in the levels that are rewritten
+    /// soon, because that is most of the work of a compaction and saves little space.
+    pub(crate) fn table_options(&self, level: u8, unix_seconds: u64) -> TableOptions {
+        let is_deep = usize::from(level) + 1 >= LEVELS;
+        let compression = if is_deep { self.compression } else { Compression::None };
+        TableOptions {
+            block_bytes: self.block_bytes,
+            compression,
+            filter: self.filter,
+            creation: Creation { level, unix_seconds },
+            ..TableOptions::default()
+        }
+    }
+
+    /// Largest batch for a memory budget.
+    pub(crate) fn batch_bytes_max_for(memory_bytes: usize) -> usize {
+        BATCH_BYTES_MIN_LIMIT.max(memory_bytes / 4)
+    }
+}

@@ -1,0 +1,72 @@
+//! The store: everything that the threads of one open database share.
+//!
+//! It has no behaviour of its own. `write` commits into it, `maintenance` works on it, `read` looks
+//! at it, and `db` makes it and hands it out.
+
+use crate::cache::Budget;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::FileSystem;
+use crate::state::counters::Counters;
+use crate::state::gauges::Gauges;
+use crate::state::health::Health;
+use crate::state::keyspaces::Keyspaces;
+use crate::state::ledger::Ledger;
+use crate::state::sequence::Sequence;
+use crate::state::settings::Settings;
+use crate::state::signals::Signals;
+use crate::state::snapshots::Snapshots;
+use crate::state::trash::Trash;
+use crate::state::view::ViewCell;
+use crate::sync::Arc;
+use crate::table::TableContext;
+use std::path::PathBuf;
+
+/// One open database.
+#[derive(Debug)]
+pub(crate) struct Store {
+    // Constant after the open.
+    pub(crate) fs: Arc<dyn FileSystem>,
+    pub(crate) directory: PathBuf,
+    /// The random id in every file of this database.
+    pub(crate) database: u64,
+    pub(crate) settings: Settings,
+    pub(crate) context: Arc<TableContext>,
+    pub(crate) budget: Arc<Budget>,
+    /// The process that opened it. A child after `fork` has a copy of this memory, but none of the
+    /// threads, and must keep its hands off the files.
+    pub(crate) process: u32,
+
+    // Shared state; each part guards itself.
+    pub(crate) view: ViewCell,
+    pub(crate) sequence: Sequence,
+    pub(crate) snapshots: Arc<Snapshots>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) signals: Signals,
+    pub(crate) ledger: Ledger,
+    pub(crate) keyspaces: Keyspaces,
+    pub(crate) counters: Counters,
+    pub(crate) gauges: Gauges,
+    pub(crate) trash: Trash,
+}
+
+impl Store {
+    /// Whether this process may write.
+    ///
+    /// # Errors
+    /// `Closed`, `Poisoned`, or `Invalid` in a forked child.
+    pub(crate) fn check_write(&self) -> Result<()> {
+        self.health.check_write()?;
+        if self.process != std::process::id() {
+            let what = "the database was opened before a fork; the child has to open its own";
+            return Err(Error::plain(ErrorKind::Invalid, what));
+        }
+        Ok(())
+    }
+
+    /// Poisons the database and wakes everyone, so that nobody waits for what will never come.
+    pub(crate) fn poison(&self, cause: &Error) -> Error {
+        let error = self.health.poison(cause);
+        self.signals.ring();
+        error
+    }
+}

@@ -1,0 +1,34 @@
+//! Names of files that nothing needs any more, on their way to `maintenance::cleanup`.
+//!
+//! Whoever frees a file puts its name here; only cleanup deletes. Each name carries the number of
+//! manifest records at the time: the file may go when a later record is durable, because the last
+//! record of a manifest looks like a torn tail and must not be the only one that says so.
+
+use crate::format::filename::FileName;
+use crate::sync::Mutex;
+
+/// A freed file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Freed {
+    pub(crate) name: FileName,
+    /// [`Ledger::records`](crate::state::ledger::Ledger::records) when it was freed.
+    pub(crate) at_record: u64,
+}
+
+/// Freed files that nobody has taken yet.
+#[derive(Debug, Default)]
+pub(crate) struct Trash(Mutex<Vec<Freed>>);
+
+impl Trash {
+    pub(crate) fn put(&self, freed: impl IntoIterator<Item = Freed>) {
+        self.0.lock().extend(freed);
+    }
+
+    pub(crate) fn take(&self) -> Vec<Freed> {
+        std::mem::take(&mut *self.0.lock())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
+}
