@@ -1,0 +1,331 @@
+//! The commit: from a batch to an acknowledgement.
+//!
+//! 1. The batch is complete and checked before it comes here; its checksum is computed first,
+//!    outside every lock. If the background is behind, the caller is slowed a little here.
+//! 2. Under the commit lock: health, keyspaces, room (else the segment and the memtable are swapped
+//!    for new ones), then one append, which gives the sequence numbers, and a ticket.
+//!    *Power goes here: a whole record or a torn tail; nobody was told.*
+//! 3. Into the memtable, beside other commits.
+//! 4. `Sync` only: the log is synced, once for all who wait. *Power goes here: the commit may be there.*
+//! 5. Published in the order of sequence numbers, and acknowledged.
+//!
+//! If the sync fails, the outcome is `CommitUncertain`, the database is poisoned, and nothing from
+//! that commit on is ever visible. If only the append fails (a full disk above all), the commit is
+//! refused as a whole and the next one goes to a new segment.
+
+use crate::error::{Error, Result};
+use crate::format::checksum::crc32;
+use crate::format::filename::FileName;
+use crate::format::key::Seqno;
+use crate::format::ops::OpsBuffer;
+use crate::fs::Event;
+use crate::manifest::CleanClose;
+use crate::state::health::Duty;
+use crate::state::keyspaces::KeyspaceCell;
+use crate::state::settings::Durability;
+use crate::state::store::Store;
+use crate::state::view::{Parts, Sealed};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Arc, Mutex, MutexGuard};
+use crate::write::apply::apply;
+use crate::write::group::{Group, Position};
+use crate::write::line::Line;
+use crate::write::pressure::{Backlog, Stall, delay};
+use crate::write::spare::Spare;
+use std::time::Duration;
+
+/// Delays are saved up until they are worth a call of the operating system.
+const SLEEP_MIN_NANOS: u64 = 50_000;
+
+/// Takes all writes of one database.
+pub(crate) struct Committer {
+    store: Arc<Store>,
+    line: Mutex<Line>,
+    group: Group,
+    spare: Spare,
+    /// Delay that writers owe and have not slept yet.
+    owed_nanos: AtomicU64,
+}
+
+impl Committer {
+    pub(crate) fn new(store: Arc<Store>, line: Line) -> Committer {
+        Committer {
+            store,
+            line: Mutex::new(line),
+            group: Group::default(),
+            spare: Spare::default(),
+            owed_nanos: AtomicU64::new(0),
+        }
+    }
+
+    /// The shelf that the helper fills.
+    pub(crate) fn spare(&self) -> &Spare {
+        &self.spare
+    }
+
+    /// Commits a batch that has at least one operation. `keyspaces` are those that it writes to,
+    /// the default one apart.
+    ///
+    /// # Errors
+    /// See the caption of this file.
+    pub(crate) fn commit(
+        &self,
+        batch: &mut OpsBuffer,
+        keyspaces: &[Arc<KeyspaceCell>],
+        durability: Durability,
+    ) -> Result<Seqno> {
+        self.store.check_write()?;
+        let payload_crc = crc32(batch.payload());
+        let record_bytes = batch.record_mut().len();
+        self.slow_down(record_bytes);
+
+        let mut line = self.enter(record_bytes)?;
+        self.store.check_write()?;
+        if let Some(gone) = keyspaces.iter().find(|cell| cell.is_gone()) {
+            return Err(keyspace_gone(&gone.name));
+        }
+        let placed = line.append(batch, payload_crc)?;
+        let ticket = self.store.sequence.draw(placed.last_seqno);
+        let wants_spare = self.wants_spare(&mut line);
+        let Position { segment, end } = placed.position;
+        self.store.fs.observe(Event::Logged { segment, seqno: placed.last_seqno, end });
+        drop(line);
+        if wants_spare {
+            self.store.signals.ring();
+        }
+
+        if apply(&placed.memtable, batch.payload(), placed.first_seqno).is_err() {
+            unreachable!("a batch holds operations that it encoded itself");
+        }
+        if durability == Durability::Sync
+            && let Err(error) = self.sync_to(placed.position)
+        {
+            ticket.fail(&error);
+            return Err(error);
+        }
+        ticket.finish()?;
+
+        let counters = &self.store.counters;
+        counters.commits.add(1);
+        counters.wal_bytes.add(record_bytes as u64);
+        let (seqno, synced) = (placed.last_seqno, durability == Durability::Sync);
+        self.store.fs.observe(Event::Acknowledged { seqno, synced });
+        Ok(seqno)
+    }
+
+    /// Makes every commit so far durable.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.store.check_write()?;
+        let position = self.line.lock().position();
+        self.sync_to(position)
+    }
+
+    /// Seals the active memtable if it holds anything. Returns the last sequence number that has to
+    /// be in a table for everything up to now to be in tables.
+    pub(crate) fn seal(&self) -> Result<Seqno> {
+        let mut line = self.line.lock();
+        if !is_empty(&line) {
+            let segment = line.memtable().segment();
+            drop(line);
+            line = self.leave(segment)?;
+        }
+        Ok(line.last_seqno())
+    }
+
+    /// If nothing was committed since `last`: makes the log durable and marks its end, so that the
+    /// last commit is no longer the last record. Returns the last sequence number.
+    pub(crate) fn mark_if_idle(&self, last: Seqno) -> Result<Seqno> {
+        let (now, needs_marker, position) = {
+            let line = self.line.lock();
+            (line.last_seqno(), line.needs_marker(), line.position())
+        };
+        if now == last && needs_marker {
+            self.sync_to(position)?;
+            let mut line = self.line.lock();
+            if line.position() == position {
+                let marked = line.append_marker()?;
+                drop(line);
+                self.sync_to(marked)?;
+            }
+        }
+        Ok(now)
+    }
+
+    /// Makes the log durable for good and says how it ends. No commit may follow.
+    pub(crate) fn end(&self) -> Result<CleanClose> {
+        let position = self.line.lock().position();
+        self.sync_to(position)?;
+        let mut line = self.line.lock();
+        if line.needs_marker() {
+            let marked = line.append_marker()?;
+            drop(line);
+            self.sync_to(marked)?;
+            line = self.line.lock();
+        }
+        Ok(line.clean_close())
+    }
+
+    /// Why writers are slowed right now.
+    pub(crate) fn stall(&self) -> Stall {
+        if self.spare.is_wanted() && self.line.lock().is_spoiled() {
+            return Stall::Segment;
+        }
+        delay(&self.backlog(), 4096).1
+    }
+
+    /// Enters the line when there is room for a record of this size.
+    fn enter(&self, record_bytes: usize) -> Result<MutexGuard<'_, Line>> {
+        let settings = &self.store.settings;
+        let line = self.line.lock();
+        let end_after = line.segment_end().saturating_add(record_bytes as u64);
+        let is_full = line.memtable().size_bytes() >= settings.memtable_bytes
+            || end_after > settings.segment_bytes;
+        if !line.is_spoiled() && (!is_full || is_empty(&line)) {
+            return Ok(line);
+        }
+        let segment = line.memtable().segment();
+        drop(line);
+        self.leave(segment)
+    }
+
+    /// Enters the line when it has gone on from `segment` to a new one with a new memtable: makes it
+    /// go, unless another commit does.
+    fn leave(&self, segment: u64) -> Result<MutexGuard<'_, Line>> {
+        loop {
+            let mut line = self.line.lock();
+            self.store.health.check_background()?;
+            if line.memtable().segment() != segment {
+                return Ok(line);
+            }
+            let has_room = self.store.gauges.sealed() < self.store.settings.sealed_max;
+            if has_room && let Some(prepared) = self.spare.take() {
+                let last_seqno = line.last_seqno();
+                let has_entries = !is_empty(&line);
+                let memtable = line.rotate(prepared, self.store.database)?;
+                self.store.view.swap(|view| {
+                    let memtable_before = Arc::clone(&view.active);
+                    let sealed = Sealed { memtable: memtable_before, last_seqno };
+                    let newest = has_entries.then_some(sealed);
+                    Parts {
+                        active: memtable,
+                        sealed: newest.into_iter().chain(view.sealed.iter().cloned()).collect(),
+                        version: Arc::clone(&view.version),
+                    }
+                });
+                let view = self.store.view.load();
+                self.store.gauges.note_shape(view.sealed.len(), view.version.level(0).len());
+                self.store.signals.ring();
+                return Ok(line);
+            }
+            drop(line);
+            self.wait_for_room(has_room)?;
+        }
+    }
+
+    /// Waits until a segment is ready (if that is what lacks) or a memtable was flushed.
+    fn wait_for_room(&self, lacks_segment: bool) -> Result<()> {
+        let store = &*self.store;
+        let began = store.fs.monotonic();
+        if lacks_segment {
+            self.spare.retry();
+        }
+        store.signals.ring();
+        let outcome = store.signals.wait_until(|| {
+            if let Err(error) = store.health.check_background() {
+                return Some(Err(error));
+            }
+            if lacks_segment {
+                return self.spare.look();
+            }
+            if store.gauges.sealed() < store.settings.sealed_max {
+                return Some(Ok(()));
+            }
+            store.health.background_error(Duty::Flush).map(Err)
+        });
+        let waited = store.fs.monotonic().saturating_sub(began);
+        store.counters.stalled_nanos.add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX));
+        outcome
+    }
+
+    /// Asks for the next segment when this one has been begun in earnest.
+    fn wants_spare(&self, line: &mut Line) -> bool {
+        let settings = &self.store.settings;
+        if line.asked_for_spare
+            || (line.segment_end() < settings.segment_bytes / 4
+                && line.memtable().size_bytes() < settings.memtable_bytes / 4)
+        {
+            return false;
+        }
+        line.asked_for_spare = true;
+        self.spare.want()
+    }
+
+    fn sync_to(&self, position: Position) -> Result<()> {
+        self.group.sync_to(position, || {
+            let plan = self.line.lock().plan_sync();
+            let outcome = plan.run().map_err(|(segment, source)| {
+                let path = FileName::Wal(segment).in_directory(&self.store.directory);
+                Error::io("sync the log", &path, source)
+            });
+            match outcome {
+                Ok(position) => {
+                    self.line.lock().forget_synced(&plan);
+                    self.store.counters.wal_syncs.add(1);
+                    Ok(position)
+                }
+                Err(error) => {
+                    self.store.poison(&error);
+                    Err(error)
+                }
+            }
+        })
+    }
+
+    /// Slows the caller as far as the background is behind.
+    fn slow_down(&self, bytes: usize) {
+        let gauges = &self.store.gauges;
+        if gauges.sealed() == 0 && gauges.runs() < self.store.settings.runs_soft {
+            return;
+        }
+        let (delay, _) = delay(&self.backlog(), bytes);
+        let nanos = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+        if nanos == 0 {
+            return;
+        }
+        let owed = self.owed_nanos.fetch_add(nanos, Ordering::Relaxed).saturating_add(nanos);
+        if owed >= SLEEP_MIN_NANOS {
+            let mine = self.owed_nanos.swap(0, Ordering::Relaxed);
+            let began = self.store.fs.monotonic();
+            self.store.fs.sleep(Duration::from_nanos(mine));
+            let slept = self.store.fs.monotonic().saturating_sub(began);
+            let slept = u64::try_from(slept.as_nanos()).unwrap_or(u64::MAX);
+            self.store.counters.stalled_nanos.add(slept);
+        }
+    }
+
+    fn backlog(&self) -> Backlog {
+        let (gauges, settings) = (&self.store.gauges, &self.store.settings);
+        let filled = self.store.view.load().active.size_bytes() as f64;
+        let part = (filled / settings.memtable_bytes as f64).min(1.0);
+        Backlog {
+            memtables: gauges.sealed() as f64 + part,
+            memtables_max: settings.sealed_max as f64 + 1.0,
+            flush_rate: gauges.flush_rate().get() as f64,
+            runs: gauges.runs() as f64,
+            runs_soft: settings.runs_soft as f64,
+            runs_hard: settings.runs_hard as f64,
+            compaction_rate: gauges.compaction_rate().get() as f64,
+        }
+    }
+}
+
+/// Whether the active memtable holds nothing at all.
+fn is_empty(line: &Line) -> bool {
+    line.memtable().is_empty() && line.memtable().range_tombstones().is_none()
+}
+
+/// The error of a handle whose keyspace was dropped.
+pub(crate) fn keyspace_gone(name: &str) -> Error {
+    let what = format!("the keyspace {name:?} was dropped, or belongs to another database");
+    Error::invalid(crate::error::Reason::KeyspaceGone, what)
+}

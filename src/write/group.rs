@@ -1,0 +1,194 @@
+//! Group commit: one sync of the log serves every commit that was appended before it began.
+//!
+//! The first caller that needs a sync leads: it syncs for all. Those who come meanwhile append,
+//! insert into the memtable, and wait; one of them leads the next group. So with n threads a device
+//! flush is shared by about n commits, and one thread alone never waits for company that is not there.
+//!
+//! Invariants: (1) `durable` never says more than syncs have returned for; (2) there is one leader
+//! at a time; (3) after a failed sync nothing is ever durable again: everyone gets the error, and
+//! the sync is not retried, because the kernel may have dropped the dirty pages.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::sync::{Condvar, Mutex, thread};
+
+/// A position in the whole log: segments in the order of their numbers, bytes inside a segment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) segment: u64,
+    pub(crate) end: u64,
+}
+
+/// Who leads, who waits, and how far the log is durable.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    state: Mutex<State>,
+    done: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    durable: Position,
+    leading: bool,
+    waiting: usize,
+    /// How many waited when the last sync returned: company that is likely to come back.
+    last_company: usize,
+    failed: Option<Error>,
+}
+
+/// Steps of yielding that a leader spends on company that the last group promised. A yield is about
+/// a microsecond, a sync more than a hundred.
+const PATIENCE_YIELDS: usize = 24;
+
+impl Group {
+    /// Returns when the log is durable up to `target`. `sync` makes it durable as far as it has been
+    /// appended, and returns that position.
+    ///
+    /// # Errors
+    /// `CommitUncertain` with the cause if the sync failed, now or before.
+    pub(crate) fn sync_to(
+        &self,
+        target: Position,
+        sync: impl Fn() -> Result<Position>,
+    ) -> Result<()> {
+        let mut state = self.state.lock();
+        loop {
+            if state.durable >= target {
+                return Ok(());
+            }
+            if let Some(error) = &state.failed {
+                return Err(error.clone());
+            }
+            if state.leading {
+                state.waiting += 1;
+                self.done.wait(&mut state);
+                state.waiting -= 1;
+                continue;
+            }
+            state.leading = true;
+            let company = state.last_company;
+            drop(state);
+            let lead = Lead { group: self };
+            self.wait_for_company(company);
+            let outcome = sync();
+            lead.end(outcome);
+            state = self.state.lock();
+        }
+    }
+
+    /// How far the log is known to be durable.
+    pub(crate) fn durable(&self) -> Position {
+        self.state.lock().durable
+    }
+
+    fn wait_for_company(&self, company: usize) {
+        for _ in 0..PATIENCE_YIELDS {
+            if company == 0 || self.state.lock().waiting >= company {
+                return;
+            }
+            thread::yield_now();
+        }
+    }
+
+    fn finish(&self, outcome: Result<Position>) {
+        let mut state = self.state.lock();
+        state.leading = false;
+        state.last_company = state.waiting;
+        match outcome {
+            Ok(position) => state.durable = state.durable.max(position),
+            Err(cause) => {
+                let what = "the log could not be synced, so it is unknown whether this commit \
+                            survives; reopen the database and look before repeating it";
+                let error = Error::caused_by(ErrorKind::CommitUncertain, what, &cause);
+                state.failed.get_or_insert(error);
+            }
+        }
+        self.done.notify_all();
+    }
+}
+
+/// The duty of the leader: to end, whatever happens, so that nobody waits for ever.
+struct Lead<'a> {
+    group: &'a Group,
+}
+
+impl Lead<'_> {
+    fn end(self, outcome: Result<Position>) {
+        self.group.finish(outcome);
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        let what = "the thread that synced the log for others panicked";
+        self.group.finish(Err(Error::plain(ErrorKind::Io, what)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::{Error, ErrorKind};
+    use crate::write::group::{Group, Position};
+    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+    use std::sync::{Arc, Barrier};
+
+    fn at(end: u64) -> Position {
+        Position { segment: 1, end }
+    }
+
+    #[test]
+    fn what_is_durable_needs_no_sync() {
+        let group = Group::default();
+        group.sync_to(at(5), || Ok(at(9))).unwrap();
+        group.sync_to(at(9), || panic!("already durable")).unwrap();
+        assert_eq!(group.durable(), at(9));
+    }
+
+    #[test]
+    fn waiters_share_syncs() {
+        let (group, appended, syncs) = (Group::default(), AtomicU64::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let own = appended.fetch_add(1, Ordering::SeqCst) + 1;
+                        let sync = || {
+                            syncs.fetch_add(1, Ordering::SeqCst);
+                            Ok(at(appended.load(Ordering::SeqCst)))
+                        };
+                        group.sync_to(at(own), sync).unwrap();
+                        assert!(group.durable() >= at(own));
+                    }
+                });
+            }
+        });
+        assert!(syncs.load(Ordering::SeqCst) <= 1600);
+        assert_eq!(group.durable(), at(1600));
+    }
+
+    #[test]
+    fn a_failed_sync_is_never_tried_again() {
+        let group = Group::default();
+        let error = group.sync_to(at(1), || Err(Error::closed())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CommitUncertain);
+        let again = group.sync_to(at(2), || panic!("no second sync")).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::CommitUncertain);
+    }
+
+    #[test]
+    fn a_leader_that_panics_wakes_the_others() {
+        let (group, begun) = (Arc::new(Group::default()), Arc::new(Barrier::new(2)));
+        let leader = {
+            let (group, begun) = (Arc::clone(&group), Arc::clone(&begun));
+            std::thread::spawn(move || {
+                group.sync_to(at(1), || {
+                    begun.wait();
+                    panic!("on purpose")
+                })
+            })
+        };
+        begun.wait();
+        assert!(group.sync_to(at(2), || Ok(at(2))).is_err());
+        assert!(leader.join().is_err());
+    }
+}

@@ -1,0 +1,186 @@
+//! The commit line: the one place where sequence numbers are given and the log is appended to.
+//!
+//! Invariants, kept under its mutex: (1) records stand in the log in the order of their sequence
+//! numbers, without a gap; (2) a number is taken only by a record that was appended whole; (3) the
+//! memtable is the one that belongs to the segment; (4) `unsynced` names every older segment that
+//! may have bytes that are not durable; (5) after a failed append nothing more goes into that
+//! segment: the next commit begins a new one, whose header says where the good bytes of the last
+//! one end. No file is created or synced under the mutex.
+
+use crate::error::{Error, Result};
+use crate::format::key::Seqno;
+use crate::format::ops::OpsBuffer;
+use crate::fs::Syncer;
+use crate::manifest::CleanClose;
+use crate::memtable::Memtable;
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::wal::{BatchDraft, Prepared, SegmentWriter};
+use crate::write::group::Position;
+
+/// What the mutex protects.
+pub(crate) struct Line {
+    writer: SegmentWriter,
+    memtable: Arc<Memtable>,
+    next_seqno: Seqno,
+    /// Bytes of the current segment known durable; stored by whoever leads a sync.
+    synced: Arc<AtomicU64>,
+    unsynced: Vec<OlderSegment>,
+    spoiled: Option<Error>,
+    /// End of the segment after the last marker.
+    marked_end: u64,
+    /// Whether the helper was asked for the next segment.
+    pub(crate) asked_for_spare: bool,
+}
+
+/// A segment that is complete but perhaps not durable.
+#[derive(Clone)]
+pub(crate) struct OlderSegment {
+    id: u64,
+    syncer: Arc<dyn Syncer>,
+}
+
+/// Where a batch went.
+pub(crate) struct Placed {
+    pub(crate) first_seqno: Seqno,
+    pub(crate) last_seqno: Seqno,
+    pub(crate) memtable: Arc<Memtable>,
+    pub(crate) position: Position,
+}
+
+/// What a leader has to sync, oldest first, and how far the log is durable after that.
+pub(crate) struct SyncPlan {
+    older: Vec<OlderSegment>,
+    current: Arc<dyn Syncer>,
+    synced: Arc<AtomicU64>,
+    position: Position,
+}
+
+impl Line {
+    pub(crate) fn new(writer: SegmentWriter, memtable: Arc<Memtable>, next_seqno: Seqno) -> Line {
+        Line {
+            writer,
+            memtable,
+            next_seqno,
+            synced: Arc::new(AtomicU64::new(0)),
+            unsynced: Vec::new(),
+            spoiled: None,
+            marked_end: 0,
+            asked_for_spare: false,
+        }
+    }
+
+    /// Appends a batch and gives it its sequence numbers.
+    ///
+    /// # Errors
+    /// The log could not be appended to: the batch has no number and will never be seen.
+    pub(crate) fn append(&mut self, batch: &mut OpsBuffer, payload_crc: u32) -> Result<Placed> {
+        let count = u32::try_from(batch.count()).unwrap_or(u32::MAX);
+        let first_seqno = self.next_seqno;
+        let draft = BatchDraft { payload_crc, count, first_seqno, synced_upto: self.synced_upto() };
+        let appended = self.writer.append(batch.record_mut(), &draft);
+        let end = appended.inspect_err(|error| self.spoiled = Some(error.clone()))?;
+        self.next_seqno += u64::from(count);
+        Ok(Placed {
+            first_seqno,
+            last_seqno: self.next_seqno - 1,
+            memtable: Arc::clone(&self.memtable),
+            position: Position { segment: self.writer.id(), end },
+        })
+    }
+
+    /// What a record may call durable: nothing of this segment while an older one is not, because
+    /// recovery takes it as proof that everything before is there.
+    fn synced_upto(&self) -> u64 {
+        if self.unsynced.is_empty() { self.synced.load(Ordering::Relaxed) } else { 0 }
+    }
+
+    /// Whether the segment can take nothing more, because an append to it failed.
+    pub(crate) fn is_spoiled(&self) -> bool {
+        self.spoiled.is_some()
+    }
+
+    pub(crate) fn memtable(&self) -> &Arc<Memtable> {
+        &self.memtable
+    }
+
+    /// Length of the current segment in bytes.
+    pub(crate) fn segment_end(&self) -> u64 {
+        self.writer.end()
+    }
+
+    pub(crate) fn last_seqno(&self) -> Seqno {
+        self.next_seqno - 1
+    }
+
+    /// Whether records were appended since the last marker.
+    pub(crate) fn needs_marker(&self) -> bool {
+        self.writer.end() != self.marked_end && self.spoiled.is_none()
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        Position { segment: self.writer.id(), end: self.writer.end() }
+    }
+
+    /// Goes on in a new segment with a new memtable. Returns the new memtable.
+    ///
+    /// # Errors
+    /// The header of the new segment could not be appended: nothing has changed but that the
+    /// prepared segment is lost.
+    pub(crate) fn rotate(&mut self, prepared: Prepared, database: u64) -> Result<Arc<Memtable>> {
+        let is_durable = self.synced.load(Ordering::Relaxed) >= self.writer.end();
+        let previous = self.writer.as_previous(is_durable);
+        let writer = SegmentWriter::begin(prepared, database, self.last_seqno(), Some(previous))?;
+        if !is_durable {
+            let (id, syncer) = (self.writer.id(), self.writer.syncer());
+            self.unsynced.push(OlderSegment { id, syncer });
+        }
+        self.memtable = Arc::new(Memtable::new(writer.id()));
+        self.writer = writer;
+        self.synced = Arc::new(AtomicU64::new(0));
+        self.spoiled = None;
+        self.marked_end = 0;
+        self.asked_for_spare = false;
+        Ok(Arc::clone(&self.memtable))
+    }
+
+    /// What has to be synced to make everything appended so far durable.
+    pub(crate) fn plan_sync(&self) -> SyncPlan {
+        SyncPlan {
+            older: self.unsynced.clone(),
+            current: self.writer.syncer(),
+            synced: Arc::clone(&self.synced),
+            position: self.position(),
+        }
+    }
+
+    /// Forgets older segments that a plan made durable.
+    pub(crate) fn forget_synced(&mut self, plan: &SyncPlan) {
+        self.unsynced.retain(|own| plan.older.iter().all(|synced| synced.id != own.id));
+    }
+
+    /// Appends a marker that says how much is durable, so that the last record is no longer the last.
+    pub(crate) fn append_marker(&mut self) -> Result<Position> {
+        let appended = self.writer.append_marker(self.synced_upto());
+        self.marked_end = appended.inspect_err(|error| self.spoiled = Some(error.clone()))?;
+        Ok(self.position())
+    }
+
+    /// How the log ends: what the manifest notes at a clean close.
+    pub(crate) fn clean_close(&self) -> CleanClose {
+        let (segment, length) = (self.writer.id(), self.writer.end());
+        CleanClose { segment, length, chain: self.writer.chain() }
+    }
+}
+
+impl SyncPlan {
+    /// Syncs, oldest segment first, so that the log never has a durable part behind a hole.
+    pub(crate) fn run(&self) -> Result<Position, (u64, std::io::Error)> {
+        for segment in &self.older {
+            segment.syncer.sync().map_err(|error| (segment.id, error))?;
+        }
+        self.current.sync().map_err(|error| (self.position.segment, error))?;
+        self.synced.fetch_max(self.position.end, Ordering::Relaxed);
+        Ok(self.position)
+    }
+}

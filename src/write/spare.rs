@@ -1,0 +1,75 @@
+//! The spare: a log segment that was created, reserved and synced before anyone needs it.
+//!
+//! Making one takes milliseconds (create, reserve, sync, sync the directory, note it in the
+//! manifest), so a helper does it beside the commits. A commit that fills its segment takes the
+//! spare; only if there is none must it wait.
+
+use crate::error::Error;
+use crate::sync::Mutex;
+use crate::wal::Prepared;
+
+/// At most one prepared segment, and whether one is wanted.
+#[derive(Debug, Default)]
+pub(crate) struct Spare {
+    shelf: Mutex<Shelf>,
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    prepared: Option<Prepared>,
+    wanted: bool,
+    /// Why the last attempt failed; cleared by the next success.
+    failed: Option<Error>,
+}
+
+impl Spare {
+    /// Takes the prepared segment, and asks for another one.
+    pub(crate) fn take(&self) -> Option<Prepared> {
+        let mut shelf = self.shelf.lock();
+        let taken = shelf.prepared.take();
+        shelf.wanted |= taken.is_none();
+        taken
+    }
+
+    /// Asks for a segment to be prepared, if there is none. Returns whether this is news.
+    pub(crate) fn want(&self) -> bool {
+        let mut shelf = self.shelf.lock();
+        let is_news = shelf.prepared.is_none() && !shelf.wanted;
+        shelf.wanted |= is_news;
+        is_news
+    }
+
+    /// Whether the helper has something to do.
+    pub(crate) fn is_wanted(&self) -> bool {
+        let shelf = self.shelf.lock();
+        shelf.wanted && shelf.prepared.is_none()
+    }
+
+    /// Whether a segment is ready, or why it is not.
+    pub(crate) fn look(&self) -> Option<Result<(), Error>> {
+        let shelf = self.shelf.lock();
+        match (&shelf.prepared, &shelf.failed) {
+            (Some(_), _) => Some(Ok(())),
+            (None, Some(error)) => Some(Err(error.clone())),
+            (None, None) => None,
+        }
+    }
+
+    /// Puts a segment on the shelf, or says why there is none.
+    pub(crate) fn put(&self, outcome: Result<Prepared, Error>) {
+        let mut shelf = self.shelf.lock();
+        match outcome {
+            Ok(prepared) => {
+                *shelf = Shelf { prepared: Some(prepared), wanted: false, failed: None }
+            }
+            Err(error) => shelf.failed = Some(error),
+        }
+    }
+
+    /// Forgets why the last attempt failed: someone is going to try again and waits for the result.
+    pub(crate) fn retry(&self) {
+        let mut shelf = self.shelf.lock();
+        shelf.failed = None;
+        shelf.wanted |= shelf.prepared.is_none();
+    }
+}
