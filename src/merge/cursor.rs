@@ -8,7 +8,6 @@ use crate::format::range_tombstone::Fragments;
 use crate::format::table_facts::TableFacts;
 use crate::memtable::MemtableCursor;
 use crate::sync::Arc;
-use crate::table::TableCursor;
 
 /// Walks entries in the order of internal keys: user key ascending, then seqno descending.
 ///
@@ -94,4 +93,4 @@ macro_rules! is_a_cursor {
 }
 
 is_a_cursor!(MemtableCursor);
-is_a_cursor!(TableCursor);
+is_a_cursor!(crate::table::TableCursor);

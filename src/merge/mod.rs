@@ -11,6 +11,7 @@ mod cover;
 mod cursor;
 mod run;
 mod source;
+mod tables;
 mod tree;
 
 #[cfg(test)]

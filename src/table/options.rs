@@ -1,7 +1,7 @@
 //! How a table is to be written. Readers need none of this: a table says itself how it was.
 
 /// How blocks are compressed on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compression {
     /// Not at all.
@@ -10,13 +10,31 @@ pub enum Compression {
     Zstd(i32),
 }
 
+impl Default for Compression {
+    /// zstd at level 1.
+    fn default() -> Compression {
+        Compression::Zstd(1)
+    }
+}
+
 /// Which filter a table gets, so that most reads of absent keys end without reading a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FilterKind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FilterKind {
     /// None: every read of a key looks into a block.
     None,
-    /// A bloom filter with so many bits for each key; 10 let about 0.8 % of absent keys through.
-    Bloom { bits_per_key: u32 },
+    /// A bloom filter.
+    Bloom {
+        /// Bits of memory for each key; 10 let about 0.8 % of absent keys through.
+        bits_per_key: u32,
+    },
+}
+
+impl Default for FilterKind {
+    /// A bloom filter with 10 bits for each key.
+    fn default() -> FilterKind {
+        FilterKind::Bloom { bits_per_key: 10 }
+    }
 }
 
 /// Where a table comes from; kept in its properties for whoever looks at it later.
@@ -47,7 +65,7 @@ impl Default for TableOptions {
         TableOptions {
             block_bytes: 8 << 10,
             compression: Compression::None,
-            filter: FilterKind::Bloom { bits_per_key: 10 },
+            filter: FilterKind::default(),
             write_bytes: 32 << 10,
             creation: Creation::default(),
         }
