@@ -1,10 +1,12 @@
 //! Answers reads: what a user sees at one moment, out of entries, versions and tombstones.
 //!
-//! `scan` walks the live keys of a range in both directions; `shade` keeps, while it walks, the
+//! `get` finds one key. `sources` opens a scan over a view: `scan` walks the live keys of a range in both directions; `shade` keeps, while it walks, the
 //! range tombstone that lies over it.
 
+pub(crate) mod get;
 mod scan;
 mod shade;
+pub(crate) mod sources;
 
 pub(crate) use crate::read::scan::{Bounds, Scan};
 
