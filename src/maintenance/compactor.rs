@@ -1,0 +1,176 @@
+//! The compactor: picks what to merge, runs the job, installs the result.
+//!
+//! What to do is decided by `compaction::picker`, a pure function of the shape of the tree. The
+//! [`Desk`](crate::maintenance::desk::Desk) is where several compactors agree who works on what.
+
+use crate::compaction::hints::Hints;
+use crate::compaction::job::{CompactionJob, JobInputs, Outcome};
+use crate::compaction::manual::{RangeStep, pick_range};
+use crate::compaction::picker::pick;
+use crate::compaction::plan::{Claim, Plan};
+use crate::compaction::sieve::Progress;
+use crate::error::{Error, Result};
+use crate::format::key::Seqno;
+use crate::format::range_tombstone::Fragments;
+use crate::maintenance::desk::{Desk, Sheet, Task};
+use crate::maintenance::install;
+use crate::maintenance::worker::{Step, Worker};
+use crate::manifest::Edit;
+use crate::state::health::Duty;
+use crate::state::store::Store;
+use crate::sync::Arc;
+use crate::version::Version;
+use std::time::Duration;
+
+/// Runs one compaction after another.
+pub(crate) struct Compactor {
+    store: Arc<Store>,
+    desk: Arc<Desk>,
+    running: Option<Running>,
+}
+
+struct Running {
+    job: Box<CompactionJob>,
+    task: Task,
+    began: Duration,
+}
+
+impl Compactor {
+    pub(crate) fn new(store: Arc<Store>, desk: Arc<Desk>) -> Compactor {
+        Compactor { store, desk, running: None }
+    }
+
+    /// Finds something to do and begins it.
+    fn begin(&mut self) -> Result<Step> {
+        let version = Arc::clone(&self.store.view.load().version);
+        let mut hints = hints(&self.store, &version)?;
+        // Under the lock of the desk, so that no two compactors take the same tables. The version is
+        // taken again: a job may have been installed since.
+        let picked = self.desk.with_sheet(|sheet| {
+            let version = Arc::clone(&self.store.view.load().version);
+            hints.running = sheet.claims();
+            let (plan, request) = choose(&self.store, sheet, &version, &hints)?;
+            let task = sheet.take(&plan, request);
+            Some((version, plan, task))
+        });
+        // A request may have turned out to need nothing.
+        self.store.signals.ring_if(self.desk.has_outcomes());
+        let Some((version, plan, task)) = picked else { return Ok(Step::Idle) };
+        let began = self.store.fs.monotonic();
+        let job = Box::new(CompactionJob::new(self.inputs(&version, plan)));
+        self.running = Some(Running { job, task, began });
+        Ok(Step::Worked)
+    }
+
+    fn inputs(&self, version: &Version, plan: Plan) -> JobInputs {
+        let store = &self.store;
+        let handles = plan.inputs.iter().map(|input| {
+            let wanted = |id: u64| {
+                let of_level = version.level(input.level).iter();
+                of_level.filter(move |handle| handle.facts().id == id).cloned()
+            };
+            input.tables.iter().flat_map(|table| wanted(table.id)).collect()
+        });
+        let level = u8::try_from(plan.to_level).unwrap_or(u8::MAX);
+        JobInputs {
+            context: Arc::clone(&store.context),
+            handles: handles.collect(),
+            snapshots: store.snapshots.freeze(&store.sequence),
+            next_file: Arc::clone(store.ledger.next_file()),
+            options: store.settings.table_options(level, store.fs.unix_time().as_secs()),
+            policy: store.settings.policy.clone(),
+            plan,
+        }
+    }
+
+    fn finish(&self, outcome: Outcome, began: Duration) -> Result<()> {
+        let counters = &self.store.counters;
+        let from_level0 = outcome.removed.iter().any(|&(level, _)| level == 0);
+        let (added, removed) = (outcome.added, outcome.removed);
+        install::compaction(&self.store, Edit { added, removed, ..Edit::default() })?;
+        counters.compactions.add(1);
+        counters.compaction_read_bytes.add(outcome.bytes_read);
+        counters.compaction_written_bytes.add(outcome.bytes_written);
+        counters.entries_dropped.add(outcome.entries_dropped);
+        if from_level0 && outcome.bytes_read > 0 {
+            let took = self.store.fs.monotonic().saturating_sub(began);
+            self.store.gauges.compaction_rate().note(outcome.bytes_read, took);
+        }
+        Ok(())
+    }
+
+    fn end(&self, task: &Task, failed: Option<&Error>) {
+        self.desk.with_sheet(|sheet| sheet.give_back(task, failed));
+        self.store.signals.ring();
+    }
+}
+
+impl Worker for Compactor {
+    fn duty(&self) -> Duty {
+        Duty::Compaction
+    }
+
+    fn step(&mut self) -> Result<Step> {
+        self.store.health.check_background()?;
+        let Some(mut running) = self.running.take() else { return self.begin() };
+        let outcome = match running.job.step() {
+            Ok(Progress::More) => {
+                self.running = Some(running);
+                return Ok(Step::Worked);
+            }
+            Ok(Progress::Done(outcome)) => self.finish(outcome, running.began),
+            // What the job had written is garbage that the next open sweeps.
+            Err(error) => Err(error),
+        };
+        self.end(&running.task, outcome.as_ref().err());
+        outcome.map(|()| Step::Worked)
+    }
+}
+
+/// What the next job should do: what a user asked for, else what the tree needs.
+fn choose(
+    store: &Store,
+    sheet: &mut Sheet,
+    version: &Version,
+    hints: &Hints,
+) -> Option<(Plan, Option<u64>)> {
+    let mut shape = version.shape();
+    shape.busy = sheet.busy().clone();
+    let policy = &store.settings.policy;
+    while let Some(request) = sheet.first_request() {
+        match pick_range(&shape, policy, hints, &request.range) {
+            RangeStep::Plan(plan) => return Some((plan, Some(request.id))),
+            RangeStep::Done => sheet.settle(request.id, Ok(())),
+            RangeStep::Blocked => break,
+        }
+    }
+    pick(&shape, policy, hints).map(|plan| (plan, None))
+}
+
+/// What the picker should know beside the shape.
+fn hints(store: &Store, version: &Version) -> Result<Hints> {
+    let mut tombstones = Vec::new();
+    for handle in version.tables().filter(|handle| handle.facts().range_deletes > 0) {
+        tombstones.extend(handle.table()?.range_tombstones().tombstones());
+    }
+    let moments: Vec<Seqno> = store.snapshots.freeze(&store.sequence);
+    Ok(Hints {
+        idle: false,
+        oldest_snapshot: moments.first().copied().unwrap_or(0),
+        range_tombstones: Fragments::build(tombstones),
+        running: Vec::<Claim>::new(),
+    })
+}
+
+/// Whether the tree wants no compaction and none is running.
+///
+/// # Errors
+/// A table whose range tombstones cannot be read.
+pub(crate) fn is_settled(store: &Store, desk: &Desk) -> Result<bool> {
+    if !desk.with_sheet(|sheet| sheet.is_free()) {
+        return Ok(false);
+    }
+    let version = Arc::clone(&store.view.load().version);
+    let hints = hints(store, &version)?;
+    Ok(pick(&version.shape(), &store.settings.policy, &hints).is_none())
+}

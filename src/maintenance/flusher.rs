@@ -1,0 +1,83 @@
+//! The flusher: sealed memtables become L0 tables, oldest first.
+//!
+//! A memtable is flushed only when everything in it is visible: then no writer is still inserting,
+//! and no number in the table is above what a job may take for settled.
+
+use crate::compaction::flush::FlushJob;
+use crate::compaction::sieve::Progress;
+use crate::error::Result;
+use crate::maintenance::install;
+use crate::maintenance::worker::{Step, Worker};
+use crate::manifest::Edit;
+use crate::memtable::Memtable;
+use crate::state::health::Duty;
+use crate::state::store::Store;
+use crate::state::view::Sealed;
+use crate::sync::Arc;
+use std::time::Duration;
+
+/// How soon to look again for the last commits into a sealed memtable to finish.
+const SETTLE_POLL: Duration = Duration::from_millis(1);
+
+/// Turns sealed memtables into tables.
+pub(crate) struct Flusher {
+    store: Arc<Store>,
+    running: Option<Running>,
+}
+
+struct Running {
+    memtable: Arc<Memtable>,
+    job: FlushJob,
+    began: Duration,
+}
+
+impl Flusher {
+    pub(crate) fn new(store: Arc<Store>) -> Flusher {
+        Flusher { store, running: None }
+    }
+
+    fn begin(&mut self) -> Result<Step> {
+        let view = self.store.view.load();
+        let Some(Sealed { memtable, last_seqno }) = view.sealed.last() else {
+            return Ok(Step::Idle);
+        };
+        if self.store.sequence.visible() < *last_seqno {
+            return Ok(Step::IdleFor(SETTLE_POLL));
+        }
+        let unix_seconds = self.store.fs.unix_time().as_secs();
+        let options = self.store.settings.table_options(0, unix_seconds);
+        let moments = self.store.snapshots.freeze(&self.store.sequence);
+        let id = self.store.ledger.draw_file();
+        let job = FlushJob::new(&self.store.context, memtable, id, options, moments);
+        let began = self.store.fs.monotonic();
+        self.running = Some(Running { memtable: Arc::clone(memtable), job, began });
+        Ok(Step::Worked)
+    }
+}
+
+impl Worker for Flusher {
+    fn duty(&self) -> Duty {
+        Duty::Flush
+    }
+
+    fn step(&mut self) -> Result<Step> {
+        let Some(mut running) = self.running.take() else { return self.begin() };
+        // On an error the job is dropped: its file is garbage, the next attempt takes a new number.
+        let flushed = match running.job.step()? {
+            Progress::More => {
+                self.running = Some(running);
+                return Ok(Step::Worked);
+            }
+            Progress::Done(flushed) => flushed,
+        };
+        let bytes = flushed.table.as_ref().map_or(0, |facts| facts.size_bytes);
+        let added = flushed.table.into_iter().map(|facts| (0, facts)).collect();
+        install::flush(&self.store, &running.memtable, Edit { added, ..Edit::default() })?;
+        let took = self.store.fs.monotonic().saturating_sub(running.began);
+        let filled = running.memtable.size_bytes() as u64;
+        self.store.gauges.flush_rate().note(filled, took);
+        self.store.counters.flushes.add(1);
+        self.store.counters.flush_bytes.add(bytes);
+        Ok(Step::Worked)
+    }
+}

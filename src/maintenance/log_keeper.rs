@@ -1,0 +1,78 @@
+//! The log keeper: prepares the next segment, and marks the end of an idle log.
+
+use crate::error::Result;
+use crate::format::key::Seqno;
+use crate::maintenance::worker::{Step, Worker};
+use crate::manifest::Edit;
+use crate::state::health::Duty;
+use crate::state::store::Store;
+use crate::sync::Arc;
+use crate::wal::{Prepared, prepare};
+use crate::write::commit::Committer;
+use std::time::Duration;
+
+/// Looks after the log beside the commits.
+pub(crate) struct LogKeeper {
+    store: Arc<Store>,
+    committer: Arc<Committer>,
+    /// The last sequence number at the last look, and when that was.
+    last_seen: (Seqno, Duration),
+    marked: Seqno,
+}
+
+impl LogKeeper {
+    pub(crate) fn new(store: Arc<Store>, committer: Arc<Committer>) -> LogKeeper {
+        let last_seen = (store.sequence.visible(), store.fs.monotonic());
+        LogKeeper { store, committer, last_seen, marked: last_seen.0 }
+    }
+
+    fn prepare_segment(&self) -> Result<Prepared> {
+        let id = self.store.ledger.draw_file();
+        let settings = &self.store.settings;
+        let prepared = prepare(&*self.store.fs, &self.store.directory, id, settings.segment_bytes)?;
+        let edit = Edit { segments: vec![id], ..Edit::default() };
+        self.store.ledger.record(|_| Ok(edit), |_, _| Ok(()))?;
+        Ok(prepared)
+    }
+
+    /// Marks the log when it has been idle long enough. Returns how long to wait before looking again,
+    /// if there is anything to wait for.
+    fn mark_when_idle(&mut self) -> Result<Option<Duration>> {
+        let idle = self.store.settings.idle;
+        let now = self.store.fs.monotonic();
+        let visible = self.store.sequence.visible();
+        if visible == self.marked {
+            return Ok(None);
+        }
+        if visible != self.last_seen.0 {
+            self.last_seen = (visible, now);
+            return Ok(Some(idle));
+        }
+        let waited = now.saturating_sub(self.last_seen.1);
+        if waited < idle {
+            return Ok(Some(idle.saturating_sub(waited)));
+        }
+        self.marked = self.committer.mark_if_idle(visible)?;
+        Ok(None)
+    }
+}
+
+impl Worker for LogKeeper {
+    fn duty(&self) -> Duty {
+        Duty::Log
+    }
+
+    fn step(&mut self) -> Result<Step> {
+        self.store.health.check_background()?;
+        if self.committer.spare().is_wanted() {
+            let outcome = self.prepare_segment();
+            let failed = outcome.as_ref().err().cloned();
+            self.committer.spare().put(outcome);
+            self.store.signals.ring();
+            return failed.map_or(Ok(Step::Worked), Err);
+        }
+        // Commits do not ring, so the idle log is found by looking now and then.
+        let again = self.mark_when_idle()?.unwrap_or(self.store.settings.idle);
+        Ok(Step::IdleFor(again))
+    }
+}

@@ -1,0 +1,28 @@
+//! What every background worker has in common: one bounded step at a time.
+
+use crate::error::Result;
+use crate::state::health::Duty;
+use std::time::Duration;
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Something; call again.
+    Worked,
+    /// Nothing to do until the bell rings.
+    Idle,
+    /// Nothing to do until the bell rings or this much time has passed.
+    IdleFor(Duration),
+}
+
+/// One kind of background work. A step is short (a block or so) and never waits for another worker.
+pub(crate) trait Worker: Send {
+    /// Which duty it does.
+    fn duty(&self) -> Duty;
+
+    /// Does a bounded piece of work.
+    ///
+    /// # Errors
+    /// The attempt failed and nothing of it counts. The caller notes the error and calls again later.
+    fn step(&mut self) -> Result<Step>;
+}
