@@ -4,7 +4,7 @@
 mod cache;
 mod compaction;
 mod db;
-pub mod error;
+mod error;
 mod format;
 pub mod fs;
 mod inspect;
@@ -18,9 +18,16 @@ mod slice;
 mod state;
 mod sync;
 mod table;
-#[cfg(any(test, fuzzing, siltstone_testing))]
-#[doc(hidden)]
-pub mod testing;
 mod version;
 mod wal;
 mod write;
+
+pub use crate::db::{
+    Batch, Cursor, Db, Iter, KeyRange, Keyspace, LevelStats, Options, Snapshot, Stats,
+};
+pub use crate::error::{Error, ErrorKind, Reason, Result};
+pub use crate::slice::Slice;
+pub use crate::state::settings::{Background, Durability};
+pub use crate::table::{Compression, FilterKind};
+pub use crate::wal::{Recovery, RecoveryReport, TornTail};
+pub use crate::write::pressure::Stall;

@@ -237,6 +237,12 @@ impl ManifestWriter {
     }
 }
 
+impl std::fmt::Debug for ManifestWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ManifestWriter").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::error::ErrorKind;

@@ -157,3 +157,9 @@ impl SegmentWriter {
         Previous { id, length, last_seqno: self.last_seqno, chain, durable }
     }
 }
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared").field("id", &self.id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,209 @@
+//! One open database, from the open to the close.
+//!
+//! Handles share it; when the last one goes, it closes. A close flushes, syncs and marks the log,
+//! notes in the manifest that the end was clean, stops the workers and gives the lock back. After
+//! that every call answers `Closed`.
+//!
+//! In a child after `fork` it does nothing at all: the files belong to the parent.
+
+use crate::compaction::manual::RangeRequest;
+use crate::db::batch::Batch;
+use crate::error::{Error, Reason, Result};
+use crate::format::key::Seqno;
+use crate::fs::FileLock;
+use crate::maintenance::compactor;
+use crate::maintenance::desk::Desk;
+use crate::maintenance::stepper::SeededStepper;
+use crate::maintenance::threads::Threads;
+use crate::manifest::Edit;
+use crate::state::health::Duty;
+use crate::state::settings::Durability;
+use crate::state::store::Store;
+use crate::sync::atomic::Ordering;
+use crate::sync::{Arc, Mutex};
+use crate::wal::RecoveryReport;
+use crate::write::commit::Committer;
+use std::fmt;
+
+/// Everything of one open database.
+pub(crate) struct Engine {
+    pub(crate) store: Arc<Store>,
+    pub(crate) report: RecoveryReport,
+    /// None if it is open to read only.
+    pub(crate) writer: Option<Writer>,
+    lock: Mutex<Option<Box<dyn FileLock>>>,
+}
+
+/// What only a writable database has.
+pub(crate) struct Writer {
+    pub(crate) committer: Arc<Committer>,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) crew: Crew,
+}
+
+/// Who does the background work.
+pub(crate) enum Crew {
+    Threads(Threads),
+    Stepped(Arc<SeededStepper>),
+}
+
+impl Engine {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        report: RecoveryReport,
+        writer: Option<Writer>,
+        lock: Box<dyn FileLock>,
+    ) -> Engine {
+        Engine { store, report, writer, lock: Mutex::new(Some(lock)) }
+    }
+
+    /// What only a writable database has.
+    ///
+    /// # Errors
+    /// `Invalid` if it is open to read only.
+    pub(crate) fn writer(&self) -> Result<&Writer> {
+        let read_only = || {
+            Error::invalid(
+                Reason::ReadOnly,
+                "the database is open to read only; open it with `open`",
+            )
+        };
+        self.writer.as_ref().ok_or_else(read_only)
+    }
+
+    /// Commits a batch; an empty one only makes what came before durable, if that is asked for.
+    pub(crate) fn write(&self, mut batch: Batch, durability: Durability) -> Result<()> {
+        let writer = self.writer()?;
+        batch.check(self.store.settings.batch_bytes_max)?;
+        if let Some(stranger) =
+            batch.keyspaces().iter().find(|cell| cell.database != self.store.database)
+        {
+            return Err(crate::write::commit::keyspace_gone(&stranger.name));
+        }
+        if batch.is_empty() {
+            self.store.check_write()?;
+            return match durability {
+                Durability::Sync => writer.committer.sync(),
+                Durability::Buffered => Ok(()),
+            };
+        }
+        let user_bytes = batch.user_bytes();
+        let cells = batch.keyspaces().to_vec();
+        writer.committer.commit(batch.ops_mut(), &cells, durability)?;
+        self.store.counters.user_bytes.add(user_bytes);
+        writer.crew.maybe_step();
+        Ok(())
+    }
+
+    /// Moves everything that was written so far into tables.
+    pub(crate) fn flush(&self) -> Result<()> {
+        let writer = self.writer()?;
+        self.store.check_write()?;
+        let last_seqno = writer.committer.seal()?;
+        self.wait_for_flush(last_seqno)
+    }
+
+    fn wait_for_flush(&self, last_seqno: Seqno) -> Result<()> {
+        let store = &*self.store;
+        store.signals.ring();
+        store.signals.wait_until(|| {
+            let view = store.view.load();
+            if view.sealed.iter().all(|sealed| sealed.last_seqno > last_seqno) {
+                return Some(Ok(()));
+            }
+            let failed = store.health.background_error(Duty::Flush).map(Err);
+            failed.or_else(|| store.health.check_background().err().map(Err))
+        })
+    }
+
+    /// Compacts what overlaps the user keys from `start` to `end` (exclusive) to the last level.
+    pub(crate) fn compact(&self, start: Vec<u8>, end: Option<Vec<u8>>) -> Result<()> {
+        let upto = self.store.sequence.visible();
+        self.flush()?;
+        let desk = &self.writer()?.desk;
+        let before = self.store.ledger.next_file().load(Ordering::Relaxed);
+        let request = desk.request(RangeRequest { start, end, upto, before });
+        self.store.signals.ring();
+        self.store.signals.wait_until(|| {
+            if let Err(error) = self.store.check_write() {
+                return Some(Err(error));
+            }
+            desk.take_outcome(request)
+        })
+    }
+
+    /// Waits until no flush and no compaction is running or wanted, and freed files are deleted.
+    pub(crate) fn wait_idle(&self) -> Result<()> {
+        let writer = self.writer()?;
+        let store = &*self.store;
+        store.signals.ring();
+        store.signals.wait_until(|| {
+            if let Err(error) = store.check_write() {
+                return Some(Err(error));
+            }
+            if let Some(error) = store.health.any_background_error() {
+                return Some(Err(error));
+            }
+            if !store.view.load().sealed.is_empty() || !store.trash.is_empty() {
+                return None;
+            }
+            match compactor::is_settled(store, &writer.desk) {
+                Ok(is_settled) => is_settled.then_some(Ok(())),
+                Err(error) => Some(Err(error)),
+            }
+        })
+    }
+
+    /// Closes for good. A second call does nothing.
+    pub(crate) fn close(&self) -> Result<()> {
+        if self.store.process != std::process::id() || !self.store.health.begin_close() {
+            return Ok(());
+        }
+        let outcome = match &self.writer {
+            Some(writer) => self.end_writing(writer),
+            None => Ok(()),
+        };
+        self.store.health.close();
+        self.store.signals.ring();
+        drop(self.lock.lock().take());
+        outcome
+    }
+
+    fn end_writing(&self, writer: &Writer) -> Result<()> {
+        let flushed = writer.committer.seal().and_then(|last| self.wait_for_flush(last));
+        writer.crew.stop();
+        flushed?;
+        let clean_close = Some(writer.committer.end()?);
+        self.store.ledger.record(|_| Ok(Edit { clean_close, ..Edit::default() }), |_, _| Ok(()))?;
+        // The last record of a manifest looks like a torn tail: one more makes this one certain.
+        self.store.ledger.settle()
+    }
+}
+
+impl Crew {
+    pub(crate) fn maybe_step(&self) {
+        if let Crew::Stepped(stepper) = self {
+            stepper.maybe_step();
+        }
+    }
+
+    fn stop(&self) {
+        match self {
+            Crew::Threads(threads) => threads.stop(),
+            Crew::Stepped(stepper) => stepper.stop(),
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Whoever wants to know how the close went calls `close`; the log has everything anyway.
+        drop(self.close());
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("directory", &self.store.directory).finish_non_exhaustive()
+    }
+}

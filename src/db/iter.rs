@@ -1,0 +1,140 @@
+//! The iterator over a range: owned, both ways, at one moment.
+
+use crate::db::bounds::HalfOpen;
+use crate::db::engine::Engine;
+use crate::db::keyspace::{Keyspace, Moment};
+use crate::error::{Error, Result};
+use crate::format::key::{KEYSPACE_ID_BYTES, Seqno};
+use crate::read::sources::{self, ViewScan};
+use crate::slice::Slice;
+use crate::state::view::View;
+use crate::sync::Arc;
+use std::iter::FusedIterator;
+
+/// The entries of a range, in the order of their keys, from both ends.
+///
+/// It sees one moment, owns what it needs and may go to another thread. It keeps the database open and
+/// its memtables and tables alive: drop it when done. An error is an item, and from then on the only
+/// one.
+///
+/// ```
+/// use siltstone::{Options, fs::SimulatedFileSystem};
+///
+/// let db = Options::new().file_system(SimulatedFileSystem::new()).open("data")?;
+/// for key in ["a", "b", "c"] {
+///     db.put(key, "")?;
+/// }
+/// let mut entries = db.iter();
+/// let (first, last) = (entries.next().unwrap()?, entries.next_back().unwrap()?);
+/// assert_eq!((&*first.0, &*last.0), (&b"a"[..], &b"c"[..]));
+/// # Ok::<(), siltstone::Error>(())
+/// ```
+#[must_use = "an iterator does nothing until it is asked"]
+pub struct Iter {
+    /// None once the range is known to hold nothing more, or with `failure`.
+    range: Option<Range>,
+    failure: Option<Error>,
+    // Before `engine`, because both hold parts of it.
+    front: Option<ViewScan>,
+    back: Option<ViewScan>,
+    engine: Arc<Engine>,
+}
+
+/// What is left, in user keys.
+struct Range {
+    view: Arc<View>,
+    seqno: Seqno,
+    start: Vec<u8>,
+    end: Vec<u8>,
+}
+
+impl Iter {
+    pub(crate) fn new(keyspace: &Keyspace, moment: Result<Moment>, range: &HalfOpen) -> Iter {
+        let engine = Arc::clone(keyspace.engine());
+        let (range, failure) = match moment {
+            Err(error) => (None, Some(error)),
+            Ok(_) if range.is_empty() => (None, None),
+            Ok(Moment { view, seqno }) => {
+                let (start, end) = range.in_keyspace(keyspace.cell().id);
+                (Some(Range { view, seqno, start, end }), None)
+            }
+        };
+        Iter { range, failure, front: None, back: None, engine }
+    }
+
+    fn step(&mut self, forward: bool) -> Option<Result<(Slice, Slice)>> {
+        if let Some(error) = &self.failure {
+            return Some(Err(error.clone()));
+        }
+        match self.try_step(forward) {
+            Ok(Some(entry)) => Some(Ok(entry)),
+            Ok(None) => {
+                (self.range, self.front, self.back) = (None, None, None);
+                None
+            }
+            Err(error) => {
+                (self.range, self.front, self.back) = (None, None, None);
+                self.failure = Some(error.clone());
+                Some(Err(error))
+            }
+        }
+    }
+
+    fn try_step(&mut self, forward: bool) -> Result<Option<(Slice, Slice)>> {
+        let Some(range) = &mut self.range else { return Ok(None) };
+        self.engine.store.health.check_read()?;
+        let open =
+            || sources::scan(&range.view, range.start.clone(), range.end.clone(), range.seqno);
+        let other_is_open = if forward { self.back.is_some() } else { self.front.is_some() };
+        let scan = if forward {
+            self.front.get_or_insert_with(open)
+        } else {
+            self.back.get_or_insert_with(|| {
+                let mut scan = open();
+                scan.seek_back();
+                scan
+            })
+        };
+        let found = if forward { scan.next()? } else { scan.prev()? };
+        if !found {
+            return Ok(None);
+        }
+        let (user_key, value) = (scan.key(), scan.value());
+        // Both ends have met when one passes what the other has already given.
+        if other_is_open && (user_key < &range.start[..] || user_key >= &range.end[..]) {
+            return Ok(None);
+        }
+        let entry = (Slice::from(&user_key[KEYSPACE_ID_BYTES..]), Slice::from(value));
+        if forward {
+            range.start.clear();
+            range.start.extend_from_slice(user_key);
+            range.start.push(0);
+        } else {
+            range.end.clear();
+            range.end.extend_from_slice(user_key);
+        }
+        Ok(Some(entry))
+    }
+}
+
+impl Iterator for Iter {
+    type Item = Result<(Slice, Slice)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step(true)
+    }
+}
+
+impl DoubleEndedIterator for Iter {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.step(false)
+    }
+}
+
+impl FusedIterator for Iter {}
+
+impl std::fmt::Debug for Iter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Iter").field("failure", &self.failure).finish_non_exhaustive()
+    }
+}

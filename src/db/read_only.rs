@@ -1,0 +1,74 @@
+//! Opening to read only: not a byte is written, no thread is started.
+//!
+//! The log is replayed into memtables that stay in memory. A shared lock keeps writers out while it is
+//! open; a directory without a lock file (a copy on a read-only medium, say) has no writer to fear.
+
+use crate::db::db::Db;
+use crate::db::directory::{self, Found, Listing};
+use crate::db::engine::Engine;
+use crate::db::open::{Grounds, load_state, lock, no_database};
+use crate::db::options::Options;
+use crate::db::recover::{LogFindings, replay_log};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::{FileLock, FileSystem, LockKind};
+use crate::manifest::Edit;
+use crate::memtable::Memtable;
+use crate::state::view::{Parts, Sealed};
+use crate::sync::Arc;
+use crate::version::Version;
+use std::io;
+use std::path::Path;
+
+/// Opens a database to read only.
+pub(crate) fn open(options: &Options, path: &Path) -> Result<Db> {
+    let settings = options.settings()?;
+    let fs = options.fs();
+    let directory = directory::absolute(&**fs, path)?;
+    if !matches!(directory::look(&**fs, &directory)?, Found::Database) {
+        return Err(no_database(&directory));
+    }
+    let lock = shared_lock(&**fs, &directory)?;
+    let listing = Listing::read(&**fs, &directory)?;
+    let mut state = load_state(&**fs, &directory, &listing)?;
+    let grounds = Grounds::new(fs, directory, state.database(), settings);
+
+    let mut findings = LogFindings::default();
+    let mut memtables = vec![Arc::new(Memtable::new(0))];
+    let report = replay_log(&grounds, &state, &listing, options.recovery_mode(), &mut |batch| {
+        if memtables[0].size_bytes() >= grounds.settings.memtable_bytes {
+            memtables.insert(0, Arc::new(Memtable::new(0)));
+        }
+        findings.apply(&memtables[0], batch)
+    })?;
+    let edit = Edit {
+        last_seqno: Some(state.last_seqno().max(report.last_seqno)),
+        keyspaces_dropped: findings.still_named(&state),
+        opened: true,
+        ..Edit::default()
+    };
+    state.apply(&edit).map_err(|what| Error::plain(ErrorKind::Corruption, what))?;
+
+    let version = Arc::new(Version::from_state(&grounds.context, &state));
+    let active = memtables.remove(0);
+    let sealed = memtables.into_iter().map(|memtable| {
+        let last_seqno = memtable.max_seqno().unwrap_or(0);
+        Sealed { memtable, last_seqno }
+    });
+    let parts = Parts { active, sealed: sealed.collect(), version };
+    let store = grounds.store(state, None, parts);
+    Ok(Db::new(Arc::new(Engine::new(store, report, None, lock))))
+}
+
+/// Stands for the lock of a directory that has no lock file.
+struct NoWriterToFear;
+
+impl FileLock for NoWriterToFear {}
+
+fn shared_lock(fs: &dyn FileSystem, directory: &Path) -> Result<Box<dyn FileLock>> {
+    match lock(fs, directory, LockKind::Shared) {
+        Err(error) if error.io_kind() == Some(io::ErrorKind::NotFound) => {
+            Ok(Box::new(NoWriterToFear))
+        }
+        outcome => outcome,
+    }
+}
