@@ -93,8 +93,6 @@ impl Content {
     /// Replaces everything from `start` on by `bytes`; the file ends with them.
     pub(crate) fn replace_tail(&mut self, start: u64, bytes: Vec<u8>) {
         self.cut(start);
-        self.size = start;
-        self.grow(start);
         if self.end < start {
             self.push(vec![0; usize_of(start - self.end)].into());
         }
@@ -133,4 +131,82 @@ fn within(offset: u64, start: u64) -> usize {
 /// Requires: the number is a length in memory.
 pub(crate) fn usize_of(number: u64) -> usize {
     usize::try_from(number).expect("a simulated file fits into memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{Strategy, any, prop_oneof, proptest};
+
+    use crate::fs::simulated::content::Content;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Push(Vec<u8>),
+        Grow(usize),
+        Cut(usize),
+        ReplaceTail(usize, Vec<u8>),
+        TrimZeros,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let bytes = || proptest::collection::vec(0..3_u8, 0..6);
+        let step = prop_oneof![
+            4 => bytes().prop_map(Step::Push),
+            1 => any::<u8>().prop_map(|by| Step::Grow(usize::from(by % 40))),
+            2 => any::<u8>().prop_map(|at| Step::Cut(usize::from(at))),
+            1 => (any::<u8>(), bytes()).prop_map(|(at, it)| Step::ReplaceTail(at.into(), it)),
+            1 => any::<bool>().prop_map(|_| Step::TrimZeros),
+        ];
+        proptest::collection::vec(step, 0..20)
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_read_like_one_array(steps in steps()) {
+            let mut content = Content::default();
+            // All bytes, and how many of them were appended.
+            let (mut model, mut end) = (Vec::new(), 0);
+            for step in steps {
+                match step {
+                    Step::Push(bytes) => {
+                        content.push(bytes.as_slice().into());
+                        let after = end + bytes.len();
+                        model.resize(model.len().max(after), 0);
+                        model[end..after].copy_from_slice(&bytes);
+                        end = after;
+                    }
+                    Step::Grow(size) => {
+                        content.grow(size as u64);
+                        model.resize(model.len().max(size), 0);
+                    }
+                    Step::Cut(at) => {
+                        let at = at % (end + 1);
+                        content.cut(at as u64);
+                        model.truncate(at);
+                        end = at;
+                    }
+                    Step::ReplaceTail(at, bytes) => {
+                        let at = at % (end + 1);
+                        content.replace_tail(at as u64, bytes.clone());
+                        model.truncate(at);
+                        model.extend(bytes);
+                        end = model.len();
+                    }
+                    Step::TrimZeros => {
+                        content.trim_zeros();
+                        let appended = &model[..end];
+                        end = appended.iter().rposition(|&it| it != 0).map_or(0, |it| it + 1);
+                    }
+                }
+                let size = model.len() as u64;
+                assert_eq!((content.end(), content.size()), (end as u64, size));
+                assert_eq!(content.bytes(0..size), model);
+                assert_eq!(content.pieces().flatten().count(), end);
+                for at in 0..size {
+                    assert_eq!(content.bytes(at..size), &model[usize::try_from(at).unwrap()..]);
+                }
+                assert!(!content.read(&mut [0], size));
+            }
+        }
+    }
 }

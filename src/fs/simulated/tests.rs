@@ -95,6 +95,30 @@ fn a_name_is_durable_once_its_directory_was_synced() {
 }
 
 #[test]
+fn a_sync_of_one_directory_says_nothing_about_another() {
+    let fs = SimulatedFileSystem::new();
+    for directory in ["/a", "/b"] {
+        fs.create_dir_all(path(directory)).unwrap();
+    }
+    drop(create(&fs, "/a/x"));
+    drop(create(&fs, "/b/x"));
+    fs.sync_dir(path("/b")).unwrap();
+    let strict = fs.crash(CrashProfile::StrictPosix, 0);
+    assert!(strict.names("/a").is_empty());
+    assert_eq!(strict.names("/b"), ["x"]);
+    assert_eq!(fs.crash(CrashProfile::Ext4, 0).names("/a"), ["x"]);
+    // A rename counts for the directory of the new name.
+    fs.rename(path("/b/x"), path("/a/y")).unwrap();
+    fs.sync_dir(path("/b")).unwrap();
+    let strict = fs.crash(CrashProfile::StrictPosix, 0);
+    assert_eq!(strict.names("/b"), ["x"]);
+    fs.sync_dir(path("/a")).unwrap();
+    let strict = fs.crash(CrashProfile::StrictPosix, 0);
+    assert!(strict.names("/b").is_empty());
+    assert_eq!(strict.names("/a"), ["x", "y"]);
+}
+
+#[test]
 fn a_removed_file_comes_back_until_its_directory_is_synced() {
     let fs = SimulatedFileSystem::new();
     half_synced(&fs, "/a", b"kept", b"");
