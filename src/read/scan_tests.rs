@@ -429,3 +429,9 @@ fn tables_deep_under_a_range_tombstone_are_not_opened() {
         assert_eq!(opened.iter().sum::<usize>(), 3, "{opened:?}");
     }
 }
+
+#[test]
+fn a_scan_is_owned_and_may_change_threads() {
+    fn is_owned_and_send<T: Send + 'static>() {}
+    is_owned_and_send::<Scan>();
+}
