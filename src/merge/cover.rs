@@ -12,9 +12,10 @@ use crate::format::key::Seqno;
 use crate::format::range_tombstone::Fragments;
 use crate::merge::cursor::RunTable;
 use crate::sync::{Arc, OnceLock};
+use crate::table::Handle;
 
 /// The range tombstones of one source.
-pub(crate) enum CoverSource<T> {
+pub(crate) enum CoverSource<T = Handle> {
     /// All of them.
     Fragments(Arc<Fragments>),
     /// Those of the tables of a run; the tables are opened when they are asked.
@@ -22,7 +23,7 @@ pub(crate) enum CoverSource<T> {
 }
 
 /// See the module's caption.
-pub(crate) struct Cover<T> {
+pub(crate) struct Cover<T = Handle> {
     sources: Vec<Ranked<T>>,
 }
 

@@ -8,6 +8,8 @@ use crate::format::range_tombstone::Fragments;
 use crate::format::table_facts::TableFacts;
 use crate::memtable::MemtableCursor;
 use crate::sync::Arc;
+use crate::table::reader::Fill;
+use crate::table::{Handle, TableCursor};
 
 /// Walks entries in the order of internal keys: user key ascending, then seqno descending.
 ///
@@ -34,8 +36,8 @@ pub(crate) trait RunTable {
     type Cursor: Cursor;
 
     fn facts(&self) -> &TableFacts;
-    /// Opens the table if it is not open yet.
-    fn open_cursor(&self) -> Result<Self::Cursor>;
+    /// Opens the table if it is not open yet. `fill` says what becomes of the blocks it reads.
+    fn open_cursor(&self, fill: Fill) -> Result<Self::Cursor>;
     /// Opens the table if it is not open yet.
     fn open_range_tombstones(&self) -> Result<Arc<Fragments>>;
 }
@@ -93,4 +95,20 @@ macro_rules! is_a_cursor {
 }
 
 is_a_cursor!(MemtableCursor);
-is_a_cursor!(crate::table::TableCursor);
+is_a_cursor!(TableCursor);
+
+impl RunTable for Handle {
+    type Cursor = TableCursor;
+
+    fn facts(&self) -> &TableFacts {
+        Handle::facts(self)
+    }
+
+    fn open_cursor(&self, fill: Fill) -> Result<TableCursor> {
+        Ok(self.table()?.cursor_filling(fill))
+    }
+
+    fn open_range_tombstones(&self) -> Result<Arc<Fragments>> {
+        Ok(Arc::clone(self.table()?.range_tombstones()))
+    }
+}

@@ -11,7 +11,6 @@ mod cover;
 mod cursor;
 mod run;
 mod source;
-mod tables;
 mod tree;
 
 #[cfg(test)]

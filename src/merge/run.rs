@@ -11,10 +11,13 @@ use crate::error::Result;
 use crate::format::key::{Kind, Seqno};
 use crate::merge::cursor::{Cursor, RunTable};
 use crate::sync::Arc;
+use crate::table::Handle;
+use crate::table::reader::Fill;
 
 /// A cursor over the tables of one run.
-pub(crate) struct RunCursor<T: RunTable> {
+pub(crate) struct RunCursor<T: RunTable = Handle> {
     tables: Arc<[Arc<T>]>,
+    fill: Fill,
     at: usize,
     cursor: Option<T::Cursor>,
 }
@@ -22,7 +25,12 @@ pub(crate) struct RunCursor<T: RunTable> {
 impl<T: RunTable> RunCursor<T> {
     /// Requires: the tables are sorted, and no two share a user key.
     pub(crate) fn new(tables: Arc<[Arc<T>]>) -> RunCursor<T> {
-        RunCursor { tables, at: 0, cursor: None }
+        RunCursor::filling(tables, Fill::Cache)
+    }
+
+    /// A run cursor that says what becomes of the blocks that it reads. Requires: as for `new`.
+    pub(crate) fn filling(tables: Arc<[Arc<T>]>, fill: Fill) -> RunCursor<T> {
+        RunCursor { tables, fill, at: 0, cursor: None }
     }
 
     /// Index of the first table that has entries, from `from` on.
@@ -41,7 +49,7 @@ impl<T: RunTable> RunCursor<T> {
     fn take_cursor(&mut self, index: usize) -> Result<T::Cursor> {
         match self.cursor.take() {
             Some(cursor) if self.at == index => Ok(cursor),
-            _ => self.tables[index].open_cursor(),
+            _ => self.tables[index].open_cursor(self.fill),
         }
     }
 

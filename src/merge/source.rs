@@ -5,9 +5,10 @@ use crate::format::key::{Kind, Seqno};
 use crate::memtable::MemtableCursor;
 use crate::merge::cursor::{Cursor, RunTable};
 use crate::merge::run::RunCursor;
+use crate::table::Handle;
 
 /// One sorted source of a scan or a compaction.
-pub(crate) enum Source<T: RunTable> {
+pub(crate) enum Source<T: RunTable = Handle> {
     Memtable(MemtableCursor),
     Run(RunCursor<T>),
 }

@@ -7,6 +7,7 @@ use crate::format::table_facts::TableFacts;
 use crate::merge::cursor::{Cursor, RunTable};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::table::reader::Fill;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use std::path::Path;
@@ -198,7 +199,7 @@ impl RunTable for TestTable {
         &self.facts
     }
 
-    fn open_cursor(&self) -> Result<VecCursor> {
+    fn open_cursor(&self, _: Fill) -> Result<VecCursor> {
         self.open()?;
         Ok(VecCursor::new(self.entries.clone()))
     }

@@ -14,6 +14,7 @@
 use crate::error::{Error, Result};
 use crate::format::key::{Kind, Seqno, compare};
 use crate::merge::cursor::Cursor;
+use crate::merge::source::Source;
 use std::cmp::Ordering;
 
 /// Which way a tree walks.
@@ -24,7 +25,7 @@ pub(crate) enum Direction {
 }
 
 /// See the module's caption.
-pub(crate) struct MergeTree<C> {
+pub(crate) struct MergeTree<C = Source> {
     /// By rank: 0 is the newest.
     sources: Vec<C>,
     /// The loser at each inner node, from 1 on; leaf i stands at `sources.len() + i`.

@@ -1,7 +1,7 @@
 //! Answers reads: what a user sees at one moment, out of entries, versions and tombstones.
 //!
-//! `get` finds one key. `sources` opens a scan over a view: `scan` walks the live keys of a range in both directions; `shade` keeps, while it walks, the
-//! range tombstone that lies over it.
+//! `get` finds one key. `sources` opens a scan over a view, `scan` walks the live keys of its range in
+//! both directions, and `shade` keeps, while it walks, the range tombstone that lies over it.
 
 pub(crate) mod get;
 mod scan;

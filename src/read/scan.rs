@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::format::key::{Kind, SEQNO_LATEST, Seqno};
 use crate::merge::{Cover, Cursor, MergeTree, RunTable, Source};
 use crate::read::shade::{Shade, copy};
+use crate::table::Handle;
 
 /// Most entries that are stepped over one by one before a seek.
 const STEPS_BEFORE_SEEK: usize = 8;
@@ -33,7 +34,7 @@ pub(crate) struct Bounds {
 }
 
 /// See the module's caption.
-pub(crate) struct Scan<T: RunTable> {
+pub(crate) struct Scan<T: RunTable = Handle> {
     tree: MergeTree<Source<T>>,
     cover: Cover<T>,
     visible: Seqno,
@@ -112,6 +113,19 @@ impl<T: RunTable> Scan<T> {
     /// To the gap behind all keys of the range.
     pub(crate) fn seek_back(&mut self) {
         self.restart(Gap::Back);
+    }
+
+    /// From now on the range begins behind `user_key`: another scan has returned that from its
+    /// other side. Requires: this scan walks backward only, and has crossed no smaller key.
+    pub(crate) fn begin_behind(&mut self, user_key: &[u8]) {
+        copy(&mut self.bounds.start, user_key);
+        self.bounds.start.push(0);
+    }
+
+    /// From now on the range ends before `user_key`: another scan has returned that from its other
+    /// side. Requires: this scan walks forward only, and has crossed no larger key.
+    pub(crate) fn end_before(&mut self, user_key: &[u8]) {
+        copy(self.bounds.end.get_or_insert_default(), user_key);
     }
 
     fn restart(&mut self, gap: Gap) {

@@ -4,15 +4,22 @@
 //! would: the newer, the lower the rank, with other cuts in each zone of the key space. The model
 //! looks at every operation for every key.
 
+use crate::cache::budget::Budget;
+use crate::cache::slots::Cache;
 use crate::error::ErrorKind;
 use crate::format::key::{Kind, SEQNO_LATEST, Seqno};
 use crate::format::range_tombstone::{Fragments, RangeTombstone};
+use crate::fs::{FileSystem, SimulatedFileSystem};
 use crate::memtable::Memtable;
 use crate::merge::testing::{Entry, TestTable, sorted};
-use crate::merge::{Cover, CoverSource, RunCursor, Source};
+use crate::merge::{Cover, CoverSource, RunCursor, RunTable, Source};
 use crate::read::scan::{Bounds, Scan};
 use crate::sync::Arc;
+use crate::table::{Handle, TableContext, TableOptions, TableWriter};
 use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use std::collections::VecDeque;
+use std::path::Path;
 
 const KEYS: u8 = 24;
 const ZONE_KEYS: u8 = 8;
@@ -101,29 +108,24 @@ impl World {
         contents
     }
 
-    fn scan(&self, visible: Seqno, bounds: Bounds) -> Scan<TestTable> {
-        let (mut sources, mut covers) = (Vec::new(), Vec::new());
-        for ((entries, tombstones), &is_memtable) in
-            self.contents().into_iter().zip(&self.memtables)
-        {
-            if is_memtable {
-                let memtable = Arc::new(Memtable::new(1));
-                for entry in entries {
-                    memtable.insert(&entry.key, entry.seqno, entry.kind, &entry.value);
-                }
-                for tombstone in tombstones {
-                    memtable.insert_range_tombstone(tombstone);
-                }
-                sources.push(Source::Memtable(memtable.cursor()));
-                let fragments = memtable.range_tombstones().unwrap_or_default();
-                covers.push(CoverSource::Fragments(fragments));
-            } else {
-                let tables = tables_of(&sorted(entries), tombstones);
-                sources.push(Source::Run(RunCursor::new(Arc::clone(&tables))));
-                covers.push(CoverSource::Tables(tables));
+    /// The sources, newest first; `table` makes a table for a run.
+    fn parts<T>(
+        &self,
+        mut table: impl FnMut(Vec<Entry>, Vec<RangeTombstone>) -> Arc<T>,
+    ) -> Parts<T> {
+        let contents = self.contents().into_iter().zip(&self.memtables);
+        let parts = contents.map(|((entries, tombstones), &is_memtable)| {
+            if !is_memtable {
+                return Part::Run(run_of_tables(&sorted(entries), tombstones, &mut table));
             }
-        }
-        Scan::new(sources, Cover::new(covers), visible, bounds)
+            let memtable = Arc::new(Memtable::new(1));
+            for entry in entries {
+                memtable.insert(&entry.key, entry.seqno, entry.kind, &entry.value);
+            }
+            tombstones.into_iter().for_each(|own| memtable.insert_range_tombstone(own));
+            Part::Memtable(memtable)
+        });
+        Parts(parts.collect())
     }
 
     /// The version of a key that a reader sees, by its seqno.
@@ -152,20 +154,69 @@ impl World {
 }
 
 /// A run of tables, cut every five keys.
-fn tables_of(entries: &[Entry], tombstones: Vec<RangeTombstone>) -> Arc<[Arc<TestTable>]> {
+fn run_of_tables<T>(
+    entries: &[Entry],
+    tombstones: Vec<RangeTombstone>,
+    table: &mut impl FnMut(Vec<Entry>, Vec<RangeTombstone>) -> Arc<T>,
+) -> Arc<[Arc<T>]> {
     let whole = Fragments::build(tombstones);
     let tables = (0..10_u8).filter_map(|i| {
         let (start, end) = (vec![5 * i], vec![5 * i + 5]);
         let inside = |entry: &&Entry| start <= entry.key && entry.key < end;
         let own: Vec<Entry> = entries.iter().filter(inside).cloned().collect();
         let part: Vec<_> = whole.cut(Some(&start), Some(&end)).tombstones().collect();
-        if own.is_empty() {
-            let only = || TestTable::of_range_tombstones(part.clone(), None);
-            return (!part.is_empty()).then(|| Arc::new(only()));
-        }
-        Some(Arc::new(TestTable::new(own, None).with_range_tombstones(part)))
+        (!own.is_empty() || !part.is_empty()).then(|| table(own, part))
     });
     tables.collect()
+}
+
+fn table_in_memory(entries: Vec<Entry>, tombstones: Vec<RangeTombstone>) -> Arc<TestTable> {
+    if entries.is_empty() {
+        return Arc::new(TestTable::of_range_tombstones(tombstones, None));
+    }
+    Arc::new(TestTable::new(entries, None).with_range_tombstones(tombstones))
+}
+
+/// Writes real tables of tiny blocks into a simulated file system.
+fn table_files() -> impl FnMut(Vec<Entry>, Vec<RangeTombstone>) -> Arc<Handle> {
+    let fs = SimulatedFileSystem::new();
+    fs.create_dir_all(Path::new("/d")).unwrap();
+    let cache = Cache::new(Budget::new(1 << 20));
+    let context = TableContext::new(Arc::new(fs), "/d".into(), 7, cache);
+    let mut id = 0;
+    move |entries, tombstones| {
+        id += 1;
+        let options = TableOptions { block_bytes: 64, ..TableOptions::default() };
+        let mut writer = TableWriter::create(&context, id, options).unwrap();
+        for entry in entries {
+            writer.add(&entry.key, entry.seqno, entry.kind, &entry.value).unwrap();
+        }
+        writer.set_range_tombstones(Fragments::build(tombstones));
+        Handle::new(&context, writer.finish().unwrap())
+    }
+}
+
+enum Part<T> {
+    Memtable(Arc<Memtable>),
+    Run(Arc<[Arc<T>]>),
+}
+
+struct Parts<T>(Vec<Part<T>>);
+
+impl<T: RunTable> Parts<T> {
+    fn scan(&self, visible: Seqno, bounds: &Bounds) -> Scan<T> {
+        let sources = self.0.iter().map(|part| match part {
+            Part::Memtable(memtable) => Source::Memtable(memtable.cursor()),
+            Part::Run(tables) => Source::Run(RunCursor::new(Arc::clone(tables))),
+        });
+        let covers = self.0.iter().map(|part| match part {
+            Part::Memtable(memtable) => {
+                CoverSource::Fragments(memtable.range_tombstones().unwrap_or_default())
+            }
+            Part::Run(tables) => CoverSource::Tables(Arc::clone(tables)),
+        });
+        Scan::new(sources.collect(), Cover::new(covers.collect()), visible, bounds.clone())
+    }
 }
 
 /// The gap of the model: how many live keys are before it.
@@ -187,7 +238,7 @@ impl Model {
     }
 }
 
-fn crossed(scan: &Scan<TestTable>, found: bool) -> Option<Entry> {
+fn crossed<T: RunTable>(scan: &Scan<T>, found: bool) -> Option<Entry> {
     found.then(|| Entry {
         key: scan.key().to_vec(),
         seqno: scan.seqno(),
@@ -203,23 +254,66 @@ fn any_bounds() -> impl Strategy<Value = Bounds> {
     (start, end).prop_map(|(start, end)| Bounds { start, end })
 }
 
+/// All live keys forward and back, at every seqno.
+fn check_every_seqno<T: RunTable>(
+    world: &World,
+    parts: &Parts<T>,
+    bounds: &Bounds,
+) -> Result<(), TestCaseError> {
+    for visible in (0..=world.ops.len() as u64).chain([SEQNO_LATEST]) {
+        let live = world.live(visible, bounds);
+        let mut scan = parts.scan(visible, bounds);
+        for entry in &live {
+            let found = scan.next().unwrap();
+            prop_assert_eq!(crossed(&scan, found), Some(entry.clone()), "at {}", visible);
+        }
+        prop_assert!(!scan.next().unwrap() && !scan.next().unwrap());
+        for entry in live.iter().rev() {
+            let found = scan.prev().unwrap();
+            prop_assert_eq!(crossed(&scan, found), Some(entry.clone()), "back at {}", visible);
+        }
+        prop_assert!(!scan.prev().unwrap() && !scan.prev().unwrap());
+    }
+    Ok(())
+}
+
+/// The same steps for a scan and for the model.
+fn check_walk<T: RunTable>(
+    mut scan: Scan<T>,
+    mut model: Model,
+    steps: &[(u8, u8)],
+) -> Result<(), TestCaseError> {
+    for &(step, key) in steps {
+        match step {
+            0 => {
+                scan.seek_front();
+                model.gap = 0;
+            }
+            1 => {
+                scan.seek_back();
+                model.gap = model.live.len();
+            }
+            2 | 3 => {
+                scan.seek(&[key]);
+                model.gap = model.live.partition_point(|entry| entry.key[..] < [key][..]);
+            }
+            4..12 => {
+                let found = scan.next().unwrap();
+                prop_assert_eq!(crossed(&scan, found), model.next());
+            }
+            _ => {
+                let found = scan.prev().unwrap();
+                prop_assert_eq!(crossed(&scan, found), model.prev());
+            }
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn a_scan_sees_what_the_model_sees_at_every_seqno(world in any_world(), bounds in any_bounds()) {
-        for visible in (0..=world.ops.len() as u64).chain([SEQNO_LATEST]) {
-            let live = world.live(visible, &bounds);
-            let mut scan = world.scan(visible, bounds.clone());
-            for entry in &live {
-                let found = scan.next().unwrap();
-                prop_assert_eq!(crossed(&scan, found), Some(entry.clone()), "at {}", visible);
-            }
-            prop_assert!(!scan.next().unwrap() && !scan.next().unwrap());
-            for entry in live.iter().rev() {
-                let found = scan.prev().unwrap();
-                prop_assert_eq!(crossed(&scan, found), Some(entry.clone()), "back at {}", visible);
-            }
-            prop_assert!(!scan.prev().unwrap() && !scan.prev().unwrap());
-        }
+        check_every_seqno(&world, &world.parts(table_in_memory), &bounds)?;
     }
 
     #[test]
@@ -229,26 +323,48 @@ proptest! {
         visible in 0..61_u64,
         steps in prop::collection::vec((0..20_u8, 0..KEYS + 2), 1..80),
     ) {
-        let mut scan = world.scan(visible, bounds.clone());
-        let mut model = Model { live: world.live(visible, &bounds), gap: 0 };
-        for (step, key) in steps {
-            match step {
-                0 => { scan.seek_front(); model.gap = 0; }
-                1 => { scan.seek_back(); model.gap = model.live.len(); }
-                2 | 3 => {
-                    scan.seek(&[key]);
-                    model.gap = model.live.partition_point(|entry| entry.key[..] < [key][..]);
+        let scan = world.parts(table_in_memory).scan(visible, &bounds);
+        check_walk(scan, Model { live: world.live(visible, &bounds), gap: 0 }, &steps)?;
+    }
+
+    #[test]
+    fn two_scans_of_one_range_meet_in_the_middle(
+        world in any_world(),
+        bounds in any_bounds(),
+        steps in prop::collection::vec(any::<bool>(), 30),
+    ) {
+        let parts = world.parts(table_in_memory);
+        let mut live: VecDeque<_> = world.live(SEQNO_LATEST, &bounds).into();
+        let mut front = parts.scan(SEQNO_LATEST, &bounds);
+        let mut back = parts.scan(SEQNO_LATEST, &bounds);
+        back.seek_back();
+        for from_front in steps {
+            if from_front {
+                let found = front.next().unwrap();
+                prop_assert_eq!(crossed(&front, found), live.pop_front());
+                if found {
+                    back.begin_behind(front.key());
                 }
-                4..12 => {
-                    let found = scan.next().unwrap();
-                    prop_assert_eq!(crossed(&scan, found), model.next());
-                }
-                _ => {
-                    let found = scan.prev().unwrap();
-                    prop_assert_eq!(crossed(&scan, found), model.prev());
+            } else {
+                let found = back.prev().unwrap();
+                prop_assert_eq!(crossed(&back, found), live.pop_back());
+                if found {
+                    front.end_before(back.key());
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_scan_over_table_files_agrees_with_the_model(
+        world in any_world(),
+        bounds in any_bounds(),
+        steps in prop::collection::vec((0..20_u8, 0..KEYS + 2), 1..80),
+    ) {
+        let parts = world.parts(table_files());
+        check_every_seqno(&world, &parts, &bounds)?;
+        let live = world.live(SEQNO_LATEST, &bounds);
+        check_walk(parts.scan(SEQNO_LATEST, &bounds), Model { live, gap: 0 }, &steps)?;
     }
 }
 
@@ -312,4 +428,10 @@ fn tables_deep_under_a_range_tombstone_are_not_opened() {
         // The walk has to stand on one hidden entry to learn of the tombstone; it meets no other.
         assert_eq!(opened.iter().sum::<usize>(), 3, "{opened:?}");
     }
+}
+
+#[test]
+fn a_scan_is_owned_and_may_change_threads() {
+    fn is_owned_and_send<T: Send + 'static>() {}
+    is_owned_and_send::<Scan>();
 }
