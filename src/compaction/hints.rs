@@ -5,9 +5,12 @@
 //! table hides stays hidden as long as both are there.
 
 use crate::compaction::plan::Claim;
+use crate::error::Result;
 use crate::format::key::Seqno;
 use crate::format::range_tombstone::Fragments;
 use crate::format::table_facts::TableFacts;
+use crate::sync::Arc;
+use crate::table::Handle;
 
 /// Facts from outside the tree.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +26,22 @@ pub(crate) struct Hints {
     pub(crate) range_tombstones: Fragments,
     /// What running jobs will write to.
     pub(crate) running: Vec<Claim>,
+}
+
+/// The range tombstones of these tables, joined. Opens those that have any.
+///
+/// # Errors
+/// Of opening them.
+pub(crate) fn range_tombstones<'a>(
+    handles: impl IntoIterator<Item = &'a Arc<Handle>>,
+) -> Result<Fragments> {
+    let mut all = Vec::new();
+    for handle in handles {
+        if handle.facts().range_deletes > 0 {
+            all.extend(handle.table()?.range_tombstones().tombstones());
+        }
+    }
+    Ok(Fragments::build(all))
 }
 
 impl Hints {

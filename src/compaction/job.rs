@@ -19,6 +19,7 @@ use crate::format::table_facts::TableFacts;
 use crate::merge::{MergeTree, RunCursor, RunTable};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::table::reader::Fill;
 use crate::table::{Handle, TableContext, TableCursor, TableOptions};
 
 /// What a job needs.
@@ -74,7 +75,7 @@ impl RunTable for InputTable {
     }
 
     fn open_cursor(&self) -> Result<TableCursor> {
-        Ok(self.0.table()?.cursor())
+        Ok(self.0.table()?.cursor_filling(Fill::Nothing))
     }
 
     fn open_range_tombstones(&self) -> Result<Arc<Fragments>> {

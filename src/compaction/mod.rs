@@ -29,6 +29,10 @@ pub(crate) mod sieve;
 pub(crate) mod span;
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
 mod scripts;
 #[cfg(test)]
 mod settling;

@@ -180,3 +180,38 @@ impl<C: Cursor> Sieve<C> {
         self.entries_in == entries && written + self.entries_dropped == entries
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::compaction::below::Below;
+    use crate::compaction::cuts::Cuts;
+    use crate::compaction::model::{Engine, small_policy};
+    use crate::compaction::output::OutputOptions;
+    use crate::compaction::retention::Retention;
+    use crate::compaction::sieve::{Rules, Sieve};
+    use crate::format::range_tombstone::Fragments;
+    use crate::fs::SimulatedFileSystem;
+    use crate::merge::testing::{Entry, VecCursor};
+    use crate::sync::Arc;
+
+    #[test]
+    fn entries_that_a_cursor_leaves_out_are_missed() {
+        let engine = Engine::new(Arc::new(SimulatedFileSystem::new()), small_policy());
+        let entries = vec![Entry::put(b"a", 3), Entry::put(b"a", 2), Entry::put(b"b", 1)];
+        let rules = Rules {
+            retention: Retention::new(vec![9], true),
+            range_tombstones: Fragments::default(),
+            below: Below::Everywhere,
+        };
+        let options = OutputOptions {
+            context: Arc::clone(&engine.context),
+            table: Engine::options(),
+            next_id: Box::new(|| 1),
+            cuts: Cuts::never(),
+        };
+        let mut sieve = Sieve::new(VecCursor::new(entries), rules, options);
+        while sieve.step().unwrap() {}
+        assert_eq!((sieve.entries_in(), sieve.entries_dropped()), (3, 1));
+        assert!(sieve.has_counted(3) && !sieve.has_counted(4));
+    }
+}

@@ -393,7 +393,7 @@ impl DataBlock {
     }
 
     pub(crate) fn seqno(&self, index: usize) -> Seqno {
-        self.layout.base_seqno + self.delta(index)
+        self.layout.base_seqno.saturating_add(self.delta(index))
     }
 
     /// Writes this entry's user key over `out`.

@@ -18,24 +18,24 @@ use crate::table::options::Creation;
 
 /// On disk: never change a number, never reuse one.
 mod tag {
-    pub(super) const ENTRIES: u64 = 1;
-    pub(super) const DELETES: u64 = 2;
-    pub(super) const RANGE_DELETES: u64 = 3;
-    pub(super) const RAW_BYTES: u64 = 4;
-    pub(super) const MIN_SEQNO: u64 = 5;
-    pub(super) const MAX_SEQNO: u64 = 6;
-    pub(super) const SMALLEST: u64 = 7;
-    pub(super) const LARGEST: u64 = 8;
-    pub(super) const LARGEST_EXCLUSIVE: u64 = 9;
-    pub(super) const KEYS: u64 = 10;
-    pub(super) const RAW_KEY_BYTES: u64 = 11;
-    pub(super) const DATA_BLOCKS: u64 = 12;
-    pub(super) const DATA_BYTES: u64 = 13;
-    pub(super) const BLOCK_BYTES: u64 = 14;
-    pub(super) const CODEC: u64 = 15;
-    pub(super) const CODEC_LEVEL: u64 = 16;
-    pub(super) const CREATED_LEVEL: u64 = 17;
-    pub(super) const CREATED_SECONDS: u64 = 18;
+    pub(crate) const ENTRIES: u64 = 1;
+    pub(crate) const DELETES: u64 = 2;
+    pub(crate) const RANGE_DELETES: u64 = 3;
+    pub(crate) const RAW_BYTES: u64 = 4;
+    pub(crate) const MIN_SEQNO: u64 = 5;
+    pub(crate) const MAX_SEQNO: u64 = 6;
+    pub(crate) const SMALLEST: u64 = 7;
+    pub(crate) const LARGEST: u64 = 8;
+    pub(crate) const LARGEST_EXCLUSIVE: u64 = 9;
+    pub(crate) const KEYS: u64 = 10;
+    pub(crate) const RAW_KEY_BYTES: u64 = 11;
+    pub(crate) const DATA_BLOCKS: u64 = 12;
+    pub(crate) const DATA_BYTES: u64 = 13;
+    pub(crate) const BLOCK_BYTES: u64 = 14;
+    pub(crate) const CODEC: u64 = 15;
+    pub(crate) const CODEC_LEVEL: u64 = 16;
+    pub(crate) const CREATED_LEVEL: u64 = 17;
+    pub(crate) const CREATED_SECONDS: u64 = 18;
 }
 
 /// The properties of a table.

@@ -242,6 +242,23 @@ fn verify_sees_every_broken_promise() {
 }
 
 #[test]
+fn a_block_whose_checksum_is_right_but_not_the_one_of_the_footer_is_seen() {
+    let (fs, facts, _) = sample(Compression::None);
+    let original = fs.read(PATH).unwrap();
+    let footer = original.len() - FOOTER_BYTES;
+    forge(&fs, &facts, |bytes| {
+        // The last byte of the first block belongs to a value.
+        let (at, len) = block_places(bytes)[0];
+        bytes[at + len - 1] ^= 1;
+    });
+    fs.corrupt(PATH, |bytes| bytes[footer..].copy_from_slice(&original[footer..]));
+    let table = open(&context(&fs, DATABASE), &facts).unwrap();
+    let error = table.verify().unwrap_err();
+    assert_names_the_place(&error, "blocks crc");
+    assert!(error.to_string().contains("those of the footer"), "{error}");
+}
+
+#[test]
 fn a_length_that_no_block_can_have_is_refused_before_memory_is_taken() {
     let fs = SimulatedFileSystem::new();
     let entries = [(b"k".to_vec(), 1, Kind::Put, vec![b'x'; 4000])];

@@ -1,10 +1,13 @@
 //! Tests of whole tables: what was written is read back, in every order and by every way in.
 //!
-//! `model` compares tables of random entries with a sorted vector; `damage` changes bytes of files
-//! and expects `Corruption` or the same answers, never others; `edges` goes to the limits.
+//! `model` compares tables of random entries with a sorted vector, `blocks` single payloads;
+//! `damage` changes bytes of files and expects `Corruption` or the same answers, never others;
+//! `faults` fails every call once; `edges` goes to the limits.
 
+mod blocks;
 mod damage;
 mod edges;
+mod faults;
 mod model;
 
 use crate::cache::budget::Budget;
@@ -25,7 +28,7 @@ use std::path::Path;
 /// User key, seqno, kind, value.
 type Entry = (Vec<u8>, Seqno, Kind, Vec<u8>);
 
-fn context(fs: &SimulatedFileSystem, database: u64) -> Arc<TableContext> {
+fn context(fs: &(impl FileSystem + Clone), database: u64) -> Arc<TableContext> {
     fs.create_dir_all(Path::new("/d")).unwrap();
     let cache = Cache::new(Budget::new(1 << 20));
     TableContext::new(Arc::new(fs.clone()), "/d".into(), database, cache)

@@ -1,0 +1,107 @@
+//! Single payloads: what a builder wrote is parsed back, and other bytes never cause a panic.
+
+use crate::format::key::{Kind, SEQNO_LATEST, compare};
+use crate::slice::SliceOwner;
+use crate::table::data_block::{DataBlock, DataBlockBuilder};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+type Versions = BTreeSet<(Vec<u8>, u64)>;
+
+/// A payload behind `start` other bytes, as a block has its header before it.
+fn payload(versions: &Versions, start: usize) -> (Vec<u8>, Vec<(Vec<u8>, u64)>) {
+    let mut versions: Vec<_> = versions.iter().cloned().collect();
+    versions.sort_by(|a, b| compare((&a.0, a.1), (&b.0, b.1)));
+    let mut builder = DataBlockBuilder::new();
+    for (key, seqno) in &versions {
+        let kind = if seqno % 3 == 0 { Kind::Delete } else { Kind::Put };
+        builder.add(key, *seqno, kind, &seqno.to_le_bytes()[..key.len() % 8]);
+    }
+    let mut payload = Vec::new();
+    builder.finish(&mut payload);
+    let mut bytes = vec![0xee; start];
+    bytes.extend(payload);
+    (bytes, versions)
+}
+
+fn touch(block: &DataBlock) {
+    let mut key = Vec::new();
+    // One more than there is: accessors never fail.
+    for index in 0..=block.len() {
+        block.write_key(index, &mut key);
+        let (kind, seqno) = (block.kind(index), block.seqno(index));
+        assert!(block.seek(&key, seqno) <= block.len());
+        assert!(matches!(kind, Kind::Put | Kind::Delete));
+        if index < block.len() {
+            assert!(block.bytes().get(block.value_range(index)).is_some());
+            assert!(seqno <= block.max_seqno() && block.max_seqno() <= SEQNO_LATEST);
+        }
+    }
+}
+
+fn any_versions() -> impl Strategy<Value = Versions> {
+    let key = prop::collection::vec(0..3_u8, 0..8);
+    let seqno = prop_oneof![0..6_u64, 0..70_000_u64, Just(SEQNO_LATEST)];
+    prop::collection::btree_set((key, seqno), 1..40)
+}
+
+proptest! {
+    #[test]
+    fn a_payload_round_trips(versions in any_versions(), start in 0..20_usize) {
+        let (bytes, versions) = payload(&versions, start);
+        let block = DataBlock::parse(bytes, start).unwrap();
+        prop_assert_eq!(block.len(), versions.len());
+        prop_assert_eq!(Some(block.max_seqno()), versions.iter().map(|version| version.1).max());
+        prop_assert_eq!(block.is_all_puts(), versions.iter().all(|version| version.1 % 3 != 0));
+        for (index, (key, seqno)) in versions.iter().enumerate() {
+            let mut found = Vec::new();
+            block.write_key(index, &mut found);
+            prop_assert_eq!((&found, block.seqno(index)), (key, *seqno));
+            prop_assert_eq!(block.value(index), &seqno.to_le_bytes()[..key.len() % 8]);
+            prop_assert_eq!(block.kind(index) == Kind::Delete, seqno % 3 == 0);
+            prop_assert_eq!(block.seek(key, *seqno), index);
+            prop_assert!(block.key_equals(index, key));
+        }
+        touch(&block);
+    }
+
+    #[test]
+    fn a_seek_finds_what_a_linear_search_finds(
+        versions in any_versions(),
+        key in prop::collection::vec(0..4_u8, 0..9),
+        seqno in 0..7_u64,
+    ) {
+        let (bytes, versions) = payload(&versions, 0);
+        let block = DataBlock::parse(bytes, 0).unwrap();
+        let is_before = |version: &&(Vec<u8>, u64)| {
+            compare((&version.0, version.1), (&key, seqno)).is_lt()
+        };
+        prop_assert_eq!(block.seek(&key, seqno), versions.iter().take_while(is_before).count());
+    }
+
+    #[test]
+    fn changed_payloads_are_refused_or_harmless(
+        versions in any_versions(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        keep in any::<prop::sample::Index>(),
+        is_cut: bool,
+    ) {
+        let (mut bytes, _) = payload(&versions, 3);
+        for (at, byte) in changes {
+            *at.get_mut(&mut bytes[3..]) = byte;
+        }
+        if is_cut {
+            bytes.truncate(keep.index(bytes.len()));
+        }
+        if let Ok(block) = DataBlock::parse(bytes, 3) {
+            touch(&block);
+        }
+    }
+
+    #[test]
+    fn any_bytes_parse_without_panic(bytes: Vec<u8>, start in 0..4_usize) {
+        if let Ok(block) = DataBlock::parse(bytes, start) {
+            touch(&block);
+        }
+    }
+}
