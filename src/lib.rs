@@ -24,3 +24,8 @@ pub mod testing;
 mod version;
 mod wal;
 mod write;
+
+/// The examples of the README are compiled with the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
