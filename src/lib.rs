@@ -1,5 +1,26 @@
 //! Siltstone: an embedded, ordered, durable key-value store.
-#![expect(dead_code, unused_imports, reason = "the house is being built from the ground up")]
+//!
+//! A [`Db`] is a `BTreeMap` that lives on disk: keys and values are any bytes, keys are sorted, writes
+//! survive power loss, reads see one moment, and any number of threads may use it at once.
+//!
+//! ```no_run
+//! use siltstone::{Batch, Db};
+//!
+//! let db = Db::open("data")?;
+//! db.put("btc", "4411.99")?;
+//! for entry in db.range("a".."f") {
+//!     let (key, value) = entry?;
+//!     println!("{key:?} = {value:?}");
+//! }
+//! let mut batch = Batch::new();
+//! batch.put("a", "1").delete("b");
+//! db.write(batch)?;
+//! # Ok::<(), siltstone::Error>(())
+//! ```
+//!
+//! Start at [`Db`] and [`Options`]. [`Keyspace`]s are maps of their own inside one database,
+//! [`Snapshot`]s are moments, [`Iter`] and [`Cursor`] walk ranges, and [`fs`] holds the file systems
+//! that a test may put underneath.
 
 mod cache;
 mod compaction;
@@ -7,7 +28,6 @@ mod db;
 mod error;
 mod format;
 pub mod fs;
-mod inspect;
 mod journal;
 mod maintenance;
 mod manifest;
@@ -18,6 +38,9 @@ mod slice;
 mod state;
 mod sync;
 mod table;
+#[cfg(any(test, fuzzing, siltstone_testing))]
+#[doc(hidden)]
+pub mod testing;
 mod version;
 mod wal;
 mod write;
@@ -31,3 +54,8 @@ pub use crate::state::settings::{Background, Durability};
 pub use crate::table::{Compression, FilterKind};
 pub use crate::wal::{Recovery, RecoveryReport, TornTail};
 pub use crate::write::pressure::Stall;
+
+/// The examples of the README are compiled with the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -66,6 +66,7 @@ fn names_that_say_nothing_are_caught() {
 fn a_door_with_furniture_is_caught() {
     assert_caught("src/wal/mod.rs", "fn open() {}", "a door holds");
     assert_caught("src/lib.rs", "pub mod fs { fn open() {} }", "a door holds");
+    assert_clean("src/wal/tests/mod.rs", "fn open() {}");
     assert_caught("src/wal/mod.rs", &"mod a;\n".repeat(120), "a door is thin");
     assert_clean(
         "src/wal/mod.rs",
