@@ -16,11 +16,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::key::Seqno;
 use crate::format::range_tombstone::Fragments;
 use crate::format::table_facts::TableFacts;
-use crate::merge::{MergeTree, RunCursor, RunTable};
+use crate::merge::{MergeTree, RunCursor};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::table::reader::Fill;
-use crate::table::{Handle, TableContext, TableCursor, TableOptions};
+use crate::table::{Handle, TableContext, TableOptions};
 
 /// What a job needs.
 pub(crate) struct JobInputs {
@@ -62,26 +62,7 @@ enum Stage {
     Done,
 }
 
-/// A table of a job. Its blocks are read once and do not displace those of readers.
-struct InputTable(Arc<Handle>);
-
-type Merging = Sieve<MergeTree<RunCursor<InputTable>>>;
-
-impl RunTable for InputTable {
-    type Cursor = TableCursor;
-
-    fn facts(&self) -> &TableFacts {
-        self.0.facts()
-    }
-
-    fn open_cursor(&self) -> Result<TableCursor> {
-        Ok(self.0.table()?.cursor_filling(Fill::Nothing))
-    }
-
-    fn open_range_tombstones(&self) -> Result<Arc<Fragments>> {
-        Ok(Arc::clone(self.0.table()?.range_tombstones()))
-    }
-}
+type Merging = Sieve<MergeTree<RunCursor>>;
 
 impl CompactionJob {
     /// Requires: the handles are those of the plan's inputs.
@@ -165,10 +146,8 @@ fn begin(inputs: &mut JobInputs) -> Result<Merging> {
     }
     let mut runs = Vec::new();
     for (input, handles) in plan.inputs.iter().zip(&inputs.handles) {
-        let run = |handles: &[Arc<Handle>]| {
-            let tables = handles.iter().map(|handle| Arc::new(InputTable(Arc::clone(handle))));
-            RunCursor::new(tables.collect())
-        };
+        // Blocks are read once and must not displace those of readers.
+        let run = |handles: &[Arc<Handle>]| RunCursor::filling(Arc::from(handles), Fill::Nothing);
         match input.level {
             0 => runs.extend(handles.iter().map(|handle| run(std::slice::from_ref(handle)))),
             _ => runs.push(run(handles)),

@@ -121,3 +121,9 @@ impl Memtable {
         &self.index
     }
 }
+
+impl std::fmt::Debug for Memtable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memtable").field("segment", &self.segment()).finish_non_exhaustive()
+    }
+}
