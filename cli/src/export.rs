@@ -6,10 +6,7 @@
 use crate::args::ExportArguments;
 use crate::bounds::bounds;
 use crate::exit::Failure;
-use crate::format::csv::CsvSink;
-use crate::format::jsonl::JsonlSink;
-use crate::format::tsv::TsvSink;
-use crate::format::{Columns, Format, Sink};
+use crate::format::{Columns, CsvSink, Format, JsonlSink, Sink, TsvSink};
 use crate::store::{Place, Store};
 use crate::units::{count, counted, duration};
 use indicatif::{ProgressBar, ProgressStyle};

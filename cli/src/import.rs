@@ -6,10 +6,7 @@
 
 use crate::args::ImportArguments;
 use crate::exit::Failure;
-use crate::format::csv::CsvSource;
-use crate::format::jsonl::JsonlSource;
-use crate::format::tsv::TsvSource;
-use crate::format::{Bad, Columns, Entry, Format, Source};
+use crate::format::{Bad, Columns, CsvSource, Entry, Format, JsonlSource, Source, TsvSource};
 use crate::store::{Place, Store};
 use crate::units::{count, counted, duration, rate};
 use indicatif::{ProgressBar, ProgressStyle};

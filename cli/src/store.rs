@@ -64,7 +64,7 @@ impl Place {
 
     fn existing_keyspace(&self, db: Db) -> Result<Store, Failure> {
         let Some(name) = &self.keyspace else { return Ok(Store { db, keyspace: None }) };
-        let names = db.keyspaces();
+        let names = db.keyspaces()?;
         if !names.contains(name) {
             let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             let what = format!("there is no keyspace `{name}`; there are: {there}");

@@ -4,7 +4,7 @@ use crate::exit::Failure;
 use crate::paint::Paint;
 use crate::shape::Shape;
 use crate::store::Place;
-use crate::units::{bytes, duration};
+use crate::units::{bytes, counted, duration};
 use serde_json::json;
 use std::io::{self, Write};
 use std::time::Instant;
@@ -16,10 +16,13 @@ pub(crate) fn stats(place: &Place, json: bool, out: &mut impl Write) -> Result<(
         writeln!(out, "{}", shape.json())?;
     } else {
         for line in shape.draw(Paint::of_stdout()) {
-            writeln!(out, "{}", line.trim_end())?;
+            writeln!(out, "{line}")?;
         }
-        writeln!(out, "{:<9} {:>24}", "tables", bytes(shape.table_bytes()))?;
-        writeln!(out, "{:<9} {:>24}", "WAL", bytes(shape.wal_bytes))?;
+        let (tables, raw) = (bytes(shape.table_bytes()), bytes(shape.raw_bytes));
+        let entries = counted(shape.entries(), "entry", "entries");
+        let tombstones = counted(shape.tombstones(), "tombstone", "tombstones");
+        writeln!(out, "{:<9} {tables:>24}  {raw} of keys and values before compression", "tables")?;
+        writeln!(out, "{:<9} {entries:>24}, {tombstones} among them", "in them")?;
     }
     store.close()
 }
@@ -50,7 +53,7 @@ pub(crate) fn compact(place: &Place, json: bool, out: &mut impl Write) -> Result
 
 pub(crate) fn keyspaces(place: &Place, json: bool, out: &mut impl Write) -> Result<(), Failure> {
     let store = place.open_read_only()?;
-    for name in store.db().keyspaces() {
+    for name in store.db().keyspaces()? {
         if json {
             writeln!(out, "{}", json!({ "keyspace": name }))?;
         } else {

@@ -4,6 +4,7 @@
 //! adds: the operating system lives on and writes what it was handed.
 
 use crate::demo::story::Story;
+use crate::demo::tour::open;
 use crate::demo::writer::{PREFIX, entry, is_synced};
 use crate::exit::Failure;
 use crate::units::{count, duration};
@@ -26,7 +27,7 @@ pub(crate) fn tell(directory: &Path, story: &mut Story<'_>) -> Result<(), Failur
         count(synced)
     ))?;
     let started = Instant::now();
-    let db = crate::demo::open(directory)?;
+    let db = open(directory)?;
     let opened = started.elapsed();
     let mut found: u64 = 0;
     for present in db.prefix(PREFIX) {

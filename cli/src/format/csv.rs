@@ -8,8 +8,9 @@
 
 use crate::escape::escape;
 use crate::exit::Failure;
+use crate::format::choice::Columns;
 use crate::format::row::{self, Fields};
-use crate::format::{Bad, Columns, Entry, Sink, Source};
+use crate::format::stream::{Bad, Entry, Sink, Source};
 use csv::{ByteRecord, ReaderBuilder, Writer};
 use std::io::{self, Read, Write};
 
@@ -269,8 +270,9 @@ fn is_key(key: &[u8], fields: &Fields, columns: &[usize], separator: &str) -> bo
 
 #[cfg(test)]
 mod tests {
+    use crate::format::choice::Columns;
     use crate::format::csv::{CsvSink, CsvSource};
-    use crate::format::{Bad, Columns, Entry, Sink as _, Source as _};
+    use crate::format::stream::{Bad, Entry, Sink as _, Source as _};
 
     type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 

@@ -7,7 +7,7 @@
 use crate::escape::{hex, unhex};
 use crate::exit::Failure;
 use crate::format::lines::Lines;
-use crate::format::{Bad, Entry, Sink, Source};
+use crate::format::stream::{Bad, Entry, Sink, Source};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::io::{BufRead, Write};
@@ -118,7 +118,7 @@ impl<W: Write> Sink for JsonlSink<W> {
 #[cfg(test)]
 mod tests {
     use crate::format::jsonl::{JsonlSource, parse, write_line};
-    use crate::format::{Bad, Entry, Source as _};
+    use crate::format::stream::{Bad, Entry, Source as _};
 
     #[test]
     fn any_bytes_come_back() {

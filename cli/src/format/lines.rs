@@ -1,6 +1,6 @@
 //! Lines of a text input, with their numbers. A line ends with LF or CRLF.
 
-use crate::format::Bad;
+use crate::format::stream::Bad;
 use std::io::{BufRead, Read as _};
 
 /// The longest line: the largest value there can be (64 MiB), escaped as `\xNN`, fits twice.

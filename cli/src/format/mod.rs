@@ -3,110 +3,16 @@
 //! What `export` writes gives the same keys and values, byte for byte, when `import` reads it with
 //! the same `--format`, `--key` and `--key-separator`.
 
-pub(crate) mod csv;
+mod choice;
+mod csv;
 pub(crate) mod jsonl;
 mod lines;
 mod row;
-pub(crate) mod tsv;
+mod stream;
+mod tsv;
 
-use crate::exit::Failure;
-use clap::ValueEnum;
-use std::io;
-use std::path::Path;
-
-/// One of the text formats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    Csv,
-    Jsonl,
-    Tsv,
-}
-
-impl Format {
-    /// The format that was asked for, or else the one that the file name says. Standard input and
-    /// output (no file) are `key TAB value`.
-    pub(crate) fn choose(asked: Option<Format>, file: Option<&Path>) -> Result<Format, Failure> {
-        let (asked, file) = match (asked, file) {
-            (Some(format), _) => return Ok(format),
-            (None, None) => return Ok(Format::Tsv),
-            (None, Some(file)) => (file.extension(), file),
-        };
-        match asked.and_then(|extension| extension.to_str()).unwrap_or_default() {
-            "csv" => Ok(Format::Csv),
-            "jsonl" | "ndjson" => Ok(Format::Jsonl),
-            "tsv" | "txt" => Ok(Format::Tsv),
-            _ => Err(Failure::usage(format!(
-                "{}: the name does not say what the file holds; \
-                 say --format csv, --format jsonl or --format tsv",
-                file.display()
-            ))),
-        }
-    }
-}
-
-/// What `--key`, `--value` and `--key-separator` say about CSV.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Columns {
-    /// The columns that make the key; empty where the user did not say.
-    pub(crate) key: Vec<String>,
-    /// The column that is the value; `None` for the whole row.
-    pub(crate) value: Option<String>,
-    /// Stands between the columns of a key.
-    pub(crate) separator: String,
-}
-
-/// One key and value on the way in, and the line of the input where it begins.
-#[derive(Debug, Default)]
-pub(crate) struct Entry {
-    pub(crate) key: Vec<u8>,
-    pub(crate) value: Vec<u8>,
-    pub(crate) line: u64,
-}
-
-/// Why an input cannot be read further.
-#[derive(Debug)]
-pub(crate) enum Bad {
-    /// The text is not of its format: where, and what to do.
-    Text {
-        line: u64,
-        what: String,
-    },
-    Io(io::Error),
-}
-
-impl Bad {
-    fn text(line: u64, what: impl Into<String>) -> Bad {
-        Bad::Text { line, what: what.into() }
-    }
-}
-
-/// Reads entries, one after the other.
-pub(crate) trait Source {
-    /// The next entry, into `entry`; `false` at the end.
-    fn next(&mut self, entry: &mut Entry) -> Result<bool, Bad>;
-}
-
-/// Writes entries, one after the other.
-pub(crate) trait Sink {
-    fn write(&mut self, key: &[u8], value: &[u8]) -> Result<(), Failure>;
-
-    /// Writes what is still held back. Requires: called once, at the end.
-    fn finish(&mut self) -> Result<(), Failure>;
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::format::Format;
-    use std::path::Path;
-
-    #[test]
-    fn the_format_is_the_one_asked_for_or_the_one_of_the_name() {
-        let by_name = |name| Format::choose(None, Some(Path::new(name)));
-        assert_eq!(by_name("a/b.csv").unwrap(), Format::Csv);
-        assert_eq!(by_name("b.x.jsonl").unwrap(), Format::Jsonl);
-        assert!(by_name("b.gz").unwrap_err().text(false).unwrap().contains("--format"));
-        let asked = Format::choose(Some(Format::Tsv), Some(Path::new("a.csv")));
-        assert_eq!(asked.unwrap(), Format::Tsv);
-        assert_eq!(Format::choose(None, None).unwrap(), Format::Tsv);
-    }
-}
+pub(crate) use crate::format::choice::{Columns, Format};
+pub(crate) use crate::format::csv::{CsvSink, CsvSource};
+pub(crate) use crate::format::jsonl::{JsonlSink, JsonlSource};
+pub(crate) use crate::format::stream::{Bad, Entry, Sink, Source};
+pub(crate) use crate::format::tsv::{TsvSink, TsvSource};

@@ -5,7 +5,7 @@
 use crate::escape::{escape_into, unescape};
 use crate::exit::Failure;
 use crate::format::lines::Lines;
-use crate::format::{Bad, Entry, Sink, Source};
+use crate::format::stream::{Bad, Entry, Sink, Source};
 use std::io::{BufRead, Write};
 
 pub(crate) struct TsvSource<R>(Lines<R>);
@@ -61,8 +61,8 @@ impl<W: Write> Sink for TsvSink<W> {
 
 #[cfg(test)]
 mod tests {
+    use crate::format::stream::{Bad, Entry, Sink as _, Source as _};
     use crate::format::tsv::{TsvSink, TsvSource};
-    use crate::format::{Bad, Entry, Sink as _, Source as _};
 
     #[test]
     fn any_bytes_come_back() {
