@@ -53,8 +53,8 @@ pub(crate) fn tell(directory: &Path, story: &mut Story<'_>) -> Result<(), Failur
         ))
     ))?;
     let late = match found - acknowledged {
-        0 => "The write that was under way is gone as a whole: there are no halves.",
-        _ => "The write that was under way is there as a whole: there are no halves.",
+        0 => "And nothing else is there: no half of the write that was under way.",
+        _ => "And one more, whole, that was written and not yet acknowledged: there are no halves.",
     };
     story.why(late)?;
     story.fact("acknowledged", json!(acknowledged));

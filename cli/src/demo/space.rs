@@ -54,7 +54,7 @@ fn compacted(db: &Db) -> Result<u64, Failure> {
 pub(crate) fn tell_shape(db: &Db, loaded: &Shape, story: &mut Story<'_>) -> Result<(), Failure> {
     story.chapter("The shape of the tree")?;
     let now = Shape::from(&db.stats());
-    for (when, shape) in [("after loading", loaded), ("after compaction", &now)] {
+    for (when, shape) in [("right after loading", loaded), ("after compaction", &now)] {
         story.line(when)?;
         for line in shape.draw(story.paint) {
             story.line(&format!("  {line}"))?;

@@ -27,9 +27,10 @@ pub(crate) fn run(
 
     let db = open(directory)?;
     load::tell(&db, demo.trades, &mut story)?;
+    // The tree as the load leaves it; what is looked at next has settled.
+    let loaded = Shape::from(&db.stats());
     db.flush()?;
     db.wait_idle()?;
-    let loaded = Shape::from(&db.stats());
     look::tell_newest(&db, &mut story)?;
     look::tell_hour(&db, &mut story)?;
     db.close()?;
