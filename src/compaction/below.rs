@@ -30,6 +30,11 @@ impl Below {
         Below::Within(joined)
     }
 
+    /// Whether no key has older versions outside the job.
+    pub(crate) fn is_nowhere(&self) -> bool {
+        matches!(self, Below::Within(spans) if spans.is_empty())
+    }
+
     /// Whether older versions of this user key may lie outside the job.
     pub(crate) fn may_hold(&self, user_key: &[u8]) -> bool {
         self.may_touch(user_key, |span| span.start.as_slice().cmp(user_key) != Ordering::Greater)
@@ -76,6 +81,11 @@ mod tests {
         assert!(!below.may_hold_any(b"g", b"p") && below.may_hold_any(b"g", b"pa"));
         assert!(below.may_hold_any(b"f", b"g") && !below.may_hold_any(b"fa", b"g"));
         assert!(!below.may_hold_any(b"r", b"z"));
-        assert!(Below::Everywhere.may_hold(b"a") && Below::Everywhere.may_hold_any(b"a", b"b"));
+        assert!(Below::within(Vec::new()).is_nowhere() && !below.is_nowhere());
+        assert!(
+            !Below::Everywhere.is_nowhere()
+                && Below::Everywhere.may_hold(b"a")
+                && Below::Everywhere.may_hold_any(b"a", b"b")
+        );
     }
 }

@@ -242,3 +242,19 @@ fn a_wide_range_tombstone_is_cut_where_it_would_burden_a_later_job() {
     }
     engine.check();
 }
+
+#[test]
+fn levels_above_the_last_one_remember_when_their_entries_were_written() {
+    let (mut engine, plan) = loaded(FaultFileSystem::new(SimulatedFileSystem::new()));
+    engine.run(plan);
+    engine.policy.base_bytes = 1;
+    for _ in 0..4 {
+        engine.put(200, Kind::Put);
+        engine.flush();
+    }
+    let plan = engine.pick().unwrap();
+    assert!(plan.to_level < LAST_LEVEL && plan.below.is_nowhere(), "{plan}");
+    let outcome = engine.run(plan);
+    assert_eq!(outcome.added[0].1.min_seqno, engine.seqno);
+    engine.check();
+}

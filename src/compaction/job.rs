@@ -154,8 +154,9 @@ fn begin(inputs: &mut JobInputs) -> Result<Merging> {
         }
     }
     let snapshots = std::mem::take(&mut inputs.snapshots);
+    let settles = plan.to_level == LAST_LEVEL && plan.below.is_nowhere();
     let rules = Rules {
-        retention: Retention::new(snapshots, plan.to_level == LAST_LEVEL),
+        retention: Retention::new(snapshots, settles),
         range_tombstones: Fragments::build(range_tombstones),
         below: plan.below.clone(),
     };

@@ -11,7 +11,7 @@ use crate::compaction::job::{CompactionJob, JobInputs, Outcome};
 use crate::compaction::manual::{RangeRequest, RangeStep, pick_range};
 use crate::compaction::picker::pick;
 use crate::compaction::plan::Plan;
-use crate::compaction::policy::Policy;
+use crate::compaction::policy::{LAST_LEVEL, Policy};
 use crate::compaction::sieve::Progress;
 use crate::error::Result;
 use crate::format::key::{Kind, SEQNO_LATEST, Seqno, user_key};
@@ -208,6 +208,12 @@ impl Engine {
             }
             entries.extend(own);
             tombstones.extend(own_tombstones);
+        }
+        for handle in self.levels[..LAST_LEVEL].iter().flatten() {
+            for (key, seqno, ..) in Engine::contents(handle).0 {
+                let is_known = self.writes.iter().any(|write| (&write.0, write.1) == (&key, seqno));
+                assert!(is_known, "only the last level forgets when a value was written");
+            }
         }
         for level in &self.levels[1..] {
             for pair in level.windows(2) {

@@ -147,8 +147,9 @@ impl Claim {
     }
 }
 
-/// The spans of what is older than the inputs and not among them. Levels above the first input are
-/// newer; so are, in the level of the output, tables that the claim does not overlap irrelevant.
+/// The spans of what is older than the inputs and not among them: older runs of level 0, and all
+/// that the claim touches below the level of the output. In that level itself every table that it
+/// touches is an input, and between the first input and it no table is touched at all.
 fn older_outside(shape: &Shape, inputs: &[Input], claim: &Claim) -> Below {
     let mut spans = Vec::new();
     let is_input = |table: &TableFacts| {

@@ -11,9 +11,10 @@
 //!    snapshot keeps.
 //! 4. A range tombstone in stripe 0 drops where nothing older can lie below any key of its
 //!    fragment: what it hides inside the job drops by rule 2.
-//! 5. A value in stripe 0 of the last level is settled, if no range tombstone older than it
-//!    survives over its key: it is the oldest thing that is left of the key, all readers see it, and
-//!    when it was written no longer matters. Its seqno becomes [`SEQNO_SETTLED`].
+//! 5. A value in stripe 0 that stays is settled, in a job of the last level with nothing older below
+//!    it anywhere: by rules 1 to 4 it is the oldest thing that is left of its key, range tombstones
+//!    included; all readers see it, and when it was written no longer matters. Its seqno becomes
+//!    [`SEQNO_SETTLED`].
 //! 6. What is newer than the last snapshot of the list stays: readers may yet come in between.
 //!
 //! New snapshots only begin behind the last one of the list, which is what was visible when the
@@ -38,15 +39,6 @@ pub(crate) enum Fate {
     Drop,
 }
 
-/// The range tombstones over one user key, newest first.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Cover<'a> {
-    /// All that the job reads.
-    pub(crate) read: &'a [Seqno],
-    /// Those of them that survive it.
-    pub(crate) surviving: &'a [Seqno],
-}
-
 /// Decides for one job. It is told the entries in the order of the job.
 #[derive(Debug)]
 pub(crate) struct Retention {
@@ -60,9 +52,9 @@ pub(crate) struct Retention {
 
 impl Retention {
     /// For a job whose readers, now and later, read at one of `snapshots` or behind the last.
-    /// `settles` says whether the job writes to the last level.
     ///
-    /// Requires: `snapshots` is strictly ascending and not empty.
+    /// Requires: `snapshots` is strictly ascending and not empty; if `settles`, nothing older than
+    /// the job lies below any of its keys.
     pub(crate) fn new(snapshots: Vec<Seqno>, settles: bool) -> Retention {
         assert!(!snapshots.is_empty(), "the list ends with what is visible");
         assert!(snapshots.is_sorted_by(|left, right| left < right), "snapshots are sorted");
@@ -74,14 +66,15 @@ impl Retention {
         self.stripe_before = None;
     }
 
-    /// Decides about the next older entry of the key. `below` tells whether something older than
-    /// the job may lie below this key; it is asked only where that matters.
+    /// Decides about the next older entry of the key. `covering` are the range tombstones of the
+    /// job over it, newest first; `below` tells whether something older than the job may lie below
+    /// this key, and is asked only where that matters.
     ///
     /// Requires: entries of one key arrive newest first.
     pub(crate) fn judge(
         &mut self,
         entry: (Seqno, Kind),
-        cover: Cover<'_>,
+        covering: &[Seqno],
         below: impl FnOnce() -> bool,
     ) -> Fate {
         let (seqno, kind) = entry;
@@ -91,19 +84,17 @@ impl Retention {
             return Fate::Drop;
         }
         self.stripe_before = Some(stripe);
-        let covering = cover.read.iter().find(|&&own| own <= reader);
-        if covering.is_some_and(|&own| own > seqno) {
+        let newest_covering = covering.iter().find(|&&own| own <= reader);
+        if newest_covering.is_some_and(|&own| own > seqno) {
             return Fate::Drop;
         }
-        let can_settle = || cover.surviving.last().is_none_or(|&own| own > seqno);
-        let ends_here = match kind {
-            _ if stripe > 0 => None,
-            Kind::Put => (self.settles && can_settle()).then_some(Fate::Settle),
-            Kind::Delete => Some(Fate::Drop),
-            // They are kept apart from entries; whatever this is, it is not ours to judge.
-            Kind::RangeDelete | Kind::DropKeyspace => None,
-        };
-        ends_here.filter(|_| !below()).unwrap_or(Fate::Keep)
+        match kind {
+            _ if stripe > 0 => Fate::Keep,
+            Kind::Put if self.settles => Fate::Settle,
+            Kind::Delete if !below() => Fate::Drop,
+            // Range tombstones are kept apart from entries.
+            Kind::Put | Kind::Delete | Kind::RangeDelete | Kind::DropKeyspace => Fate::Keep,
+        }
     }
 
     /// The range tombstones that stay, of all those that the job reads.
@@ -133,7 +124,7 @@ impl Retention {
 #[cfg(test)]
 mod tests {
     use crate::compaction::below::Below;
-    use crate::compaction::retention::{Cover, Fate, Retention, SEQNO_SETTLED};
+    use crate::compaction::retention::{Fate, Retention, SEQNO_SETTLED};
     use crate::compaction::span::Span;
     use crate::format::key::{Kind, Seqno};
     use crate::format::range_tombstone::{Fragments, RangeTombstone};
@@ -192,7 +183,7 @@ mod tests {
     }
 
     fn compact(job: &Part, snapshots: &[Seqno], below: &Below) -> Part {
-        let mut retention = Retention::new(snapshots.to_vec(), true);
+        let mut retention = Retention::new(snapshots.to_vec(), below.is_nowhere());
         let read = Fragments::build(job.tombstones.clone());
         let surviving = retention.surviving(&read, below);
         let mut entries = job.entries.clone();
@@ -206,9 +197,7 @@ mod tests {
             let seqnos = |fragments: &Fragments| {
                 fragments.at(&[key]).map(|found| found.seqnos.clone()).unwrap_or_default()
             };
-            let (read, surviving) = (seqnos(&read), seqnos(&surviving));
-            let cover = Cover { read: &read, surviving: &surviving };
-            match retention.judge((seqno, kind), cover, || below.may_hold(&[key])) {
+            match retention.judge((seqno, kind), &seqnos(&read), || below.may_hold(&[key])) {
                 Fate::Keep => out.entries.push((key, seqno, kind, written)),
                 Fate::Settle => out.entries.push((key, SEQNO_SETTLED, kind, written)),
                 Fate::Drop => {}
@@ -305,9 +294,9 @@ mod tests {
     #[test]
     fn a_tombstone_stays_while_an_older_snapshot_keeps_what_it_hides() {
         let fates = |snapshots: &[Seqno], below: bool| {
-            let mut retention = Retention::new(snapshots.to_vec(), true);
+            let mut retention = Retention::new(snapshots.to_vec(), !below);
             [(9, Kind::Delete), (5, Kind::Put), (3, Kind::Put)]
-                .map(|entry| retention.judge(entry, Cover::default(), || below))
+                .map(|entry| retention.judge(entry, &[], || below))
         };
         assert_eq!(fates(&[9], false), [Fate::Drop, Fate::Drop, Fate::Drop]);
         assert_eq!(fates(&[9], true), [Fate::Keep, Fate::Drop, Fate::Drop]);

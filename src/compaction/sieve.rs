@@ -6,7 +6,7 @@
 
 use crate::compaction::below::Below;
 use crate::compaction::output::{OutputOptions, Outputs};
-use crate::compaction::retention::{Cover, Fate, Retention, SEQNO_SETTLED};
+use crate::compaction::retention::{Fate, Retention, SEQNO_SETTLED};
 use crate::error::Result;
 use crate::format::key::Seqno;
 use crate::format::range_tombstone::Fragments;
@@ -40,8 +40,7 @@ pub(crate) struct Sieve<C> {
     has_begun: bool,
     retention: Retention,
     below: Below,
-    read: Course,
-    surviving: Course,
+    range_tombstones: Course,
     outputs: Outputs,
     /// The user key of the entry before.
     key: Vec<u8>,
@@ -88,9 +87,8 @@ impl<C: Cursor> Sieve<C> {
             has_begun: false,
             retention,
             below,
-            read: Course::new(range_tombstones),
-            outputs: Outputs::new(options, surviving.clone()),
-            surviving: Course::new(surviving),
+            range_tombstones: Course::new(range_tombstones),
+            outputs: Outputs::new(options, surviving),
             key: Vec::new(),
             is_key_written: false,
             entries_in: 0,
@@ -129,15 +127,13 @@ impl<C: Cursor> Sieve<C> {
             self.key.extend_from_slice(user_key);
             self.is_key_written = false;
             self.retention.next_key();
-            self.read.advance(user_key);
-            self.surviving.advance(user_key);
+            self.range_tombstones.advance(user_key);
         }
         self.entries_in += 1;
         let (seqno, kind) = (self.cursor.seqno(), self.cursor.kind());
-        let cover =
-            Cover { read: self.read.over(user_key), surviving: self.surviving.over(user_key) };
+        let covering = self.range_tombstones.over(user_key);
         let below = || self.below.may_hold(user_key);
-        let seqno = match self.retention.judge((seqno, kind), cover, below) {
+        let seqno = match self.retention.judge((seqno, kind), covering, below) {
             Fate::Keep => seqno,
             Fate::Settle => SEQNO_SETTLED,
             Fate::Drop => {
@@ -199,7 +195,7 @@ mod tests {
         let engine = Engine::new(Arc::new(SimulatedFileSystem::new()), small_policy());
         let entries = vec![Entry::put(b"a", 3), Entry::put(b"a", 2), Entry::put(b"b", 1)];
         let rules = Rules {
-            retention: Retention::new(vec![9], true),
+            retention: Retention::new(vec![9], false),
             range_tombstones: Fragments::default(),
             below: Below::Everywhere,
         };
