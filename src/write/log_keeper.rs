@@ -2,10 +2,10 @@
 
 use crate::error::Result;
 use crate::format::key::Seqno;
-use crate::maintenance::worker::{Step, Worker};
 use crate::manifest::Edit;
 use crate::state::health::Duty;
 use crate::state::store::Store;
+use crate::state::worker::{Step, Worker};
 use crate::sync::Arc;
 use crate::wal::{Prepared, prepare};
 use crate::write::commit::Committer;
