@@ -2,8 +2,8 @@
 //!
 //! Invariants: (1) the state is what a replay of the durable records gives: an edit is applied only
 //! after its sync returned; (2) after a failed append nothing more goes into that manifest: the next
-//! edit begins a new one with the whole state; (3) a failed sync, or a failed switch of CURRENT,
-//! poisons: nobody knows which story the disk tells.
+//! edit begins a new one with the whole state; (3) a failed sync, or a switch of CURRENT
+//! that may or may not have happened, poisons: nobody knows which story the disk tells.
 //!
 //! The mutex is held across the sync of an edit. Commits never take it.
 
@@ -118,7 +118,9 @@ impl Ledger {
         }
         let Some(writer) = &mut book.writer else { return Err(read_only()) };
         let settled = writer.settle();
-        book.records += 1;
+        if settled.is_ok() {
+            book.records += 1;
+        }
         settled.map_err(|error| {
             book.spoiled = true;
             let is_uncertain = error.kind() == ErrorKind::CommitUncertain;
@@ -140,7 +142,9 @@ impl Ledger {
         numbered.map_err(|what| Error::plain(ErrorKind::Invalid, what))?;
         let writer = ManifestWriter::create(&self.fs, &self.directory, id, &state)?;
         if let Err(error) = point_current(&*self.fs, &self.directory, id) {
-            return Err(self.health.poison(&error));
+            // Any other error leaves the old CURRENT, and the new manifest as garbage.
+            let is_uncertain = error.kind() == ErrorKind::CommitUncertain;
+            return Err(if is_uncertain { self.health.poison(&error) } else { error });
         }
         let last = book.writer.replace(writer);
         book.retired.extend(last.map(|last| last.id()));
