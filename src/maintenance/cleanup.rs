@@ -2,8 +2,8 @@
 //!
 //! Invariants: (1) only names of our own grammar are deleted; (2) a file that was freed by a manifest
 //! record goes only after a later record is durable; (3) a table goes only when the last handle that
-//! names it is gone, so no reader ever loses a file; (4) a deletion that fails is harmless: the next
-//! open sweeps what the manifest does not name.
+//! names it is gone, so no reader ever loses a file; (4) a deletion that fails is tried again, and the
+//! next open sweeps what the manifest does not name.
 
 use crate::error::{Error, Result};
 use crate::format::filename::FileName;
@@ -19,22 +19,22 @@ use std::path::Path;
 /// Deletes what nothing needs.
 pub(crate) struct Cleanup {
     store: Arc<Store>,
-    waiting: Vec<Freed>,
 }
 
 impl Cleanup {
     pub(crate) fn new(store: Arc<Store>) -> Cleanup {
-        Cleanup { store, waiting: Vec::new() }
+        Cleanup { store }
     }
+}
 
-    fn collect(&mut self) {
-        let at_record = self.store.ledger.records();
-        let freed = |name| Freed { name, at_record };
-        let tables = self.store.context.take_released().into_iter().map(FileName::Table);
-        let manifests = self.store.ledger.take_retired().into_iter().map(FileName::Manifest);
-        self.waiting.extend(tables.chain(manifests).map(freed));
-        self.waiting.extend(self.store.trash.take());
-    }
+/// Brings together what was freed in different places: afterwards all of it is in the trash.
+pub(crate) fn collect(store: &Store) {
+    let tables = store.context.take_released().into_iter().map(FileName::Table);
+    let manifests = store.ledger.take_retired().into_iter().map(FileName::Manifest);
+    let names: Vec<FileName> = tables.chain(manifests).collect();
+    // Read after the names were taken, so that no record that freed one of them is above it.
+    let at_record = store.ledger.records();
+    store.trash.put(names.into_iter().map(|name| Freed { name, at_record }));
 }
 
 impl Worker for Cleanup {
@@ -43,28 +43,29 @@ impl Worker for Cleanup {
     }
 
     fn step(&mut self) -> Result<Step> {
-        self.store.health.check_background()?;
-        self.collect();
-        let Some(last) = self.waiting.last() else { return Ok(Step::Idle) };
-        if last.at_record >= self.store.ledger.records() {
-            self.store.ledger.settle()?;
+        let store = &*self.store;
+        store.health.check_background()?;
+        collect(store);
+        let Some(freed) = store.trash.last() else { return Ok(Step::Idle) };
+        if freed.at_record >= store.ledger.records() {
+            store.ledger.settle()?;
         }
-        let records = self.store.ledger.records();
-        let Some(freed) = self.waiting.pop() else { return Ok(Step::Idle) };
-        if freed.at_record >= records {
-            self.waiting.push(freed);
-            return Ok(Step::Worked);
-        }
-        remove(&*self.store.fs, &self.store.directory, freed.name)?;
-        if self.waiting.is_empty() {
-            self.store.signals.ring();
-        }
-        Ok(Step::Worked)
+        remove(&*store.fs, &store.directory, freed.name)?;
+        store.trash.forget(freed);
+        store.signals.ring_if(store.trash.is_empty());
+        Ok(Step::Finished)
     }
 }
 
-/// Deletes every file of our grammar in the directory for which `is_needed` says no. Called by an
-/// open, after the new manifest is durable and current.
+/// Deletes everything that was freed, before there is a worker.
+pub(crate) fn empty(store: &Arc<Store>) -> Result<()> {
+    let mut cleanup = Cleanup::new(Arc::clone(store));
+    while cleanup.step()? == Step::Finished {}
+    Ok(())
+}
+
+/// Deletes every file of our grammar in the directory for which `is_needed` says no. Called by a
+/// close, after the workers have ended.
 pub(crate) fn sweep(
     fs: &dyn FileSystem,
     directory: &Path,

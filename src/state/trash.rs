@@ -15,7 +15,7 @@ pub(crate) struct Freed {
     pub(crate) at_record: u64,
 }
 
-/// Freed files that nobody has taken yet.
+/// Freed files that are still there.
 #[derive(Debug, Default)]
 pub(crate) struct Trash(Mutex<Vec<Freed>>);
 
@@ -24,8 +24,14 @@ impl Trash {
         self.0.lock().extend(freed);
     }
 
-    pub(crate) fn take(&self) -> Vec<Freed> {
-        std::mem::take(&mut *self.0.lock())
+    /// One of them, if there is one. It stays here until it is forgotten.
+    pub(crate) fn last(&self) -> Option<Freed> {
+        self.0.lock().last().copied()
+    }
+
+    /// Forgets a file that was deleted.
+    pub(crate) fn forget(&self, deleted: Freed) {
+        self.0.lock().retain(|freed| *freed != deleted);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
