@@ -106,13 +106,14 @@ impl Engine {
 
     fn wait_for_flush(&self, last_seqno: Seqno) -> Result<()> {
         let store = &*self.store;
-        store.signals.ring();
+        let failures = store.health.background_failures();
+        store.signals.hurry();
         store.signals.wait_until(|| {
             let view = store.view.load();
             if view.sealed.iter().all(|sealed| sealed.last_seqno > last_seqno) {
                 return Some(Ok(()));
             }
-            let failed = store.health.background_error(Duty::Flush).map(Err);
+            let failed = store.health.background_error(Duty::Flush, failures).map(Err);
             failed.or_else(|| store.health.check_background().err().map(Err))
         })
     }
@@ -124,7 +125,7 @@ impl Engine {
         let desk = &self.writer()?.desk;
         let before = self.store.ledger.next_file().load(Ordering::Relaxed);
         let request = desk.request(RangeRequest { start, end, upto, before });
-        self.store.signals.ring();
+        self.store.signals.hurry();
         self.store.signals.wait_until(|| {
             if let Err(error) = self.store.check_write() {
                 return Some(Err(error));
@@ -137,14 +138,16 @@ impl Engine {
     pub(crate) fn wait_idle(&self) -> Result<()> {
         let writer = self.writer()?;
         let store = &*self.store;
-        store.signals.ring();
+        let failures = store.health.background_failures();
+        store.signals.hurry();
         store.signals.wait_until(|| {
             if let Err(error) = store.check_write() {
                 return Some(Err(error));
             }
-            if let Some(error) = store.health.any_background_error() {
+            if let Some(error) = store.health.any_background_error(failures) {
                 return Some(Err(error));
             }
+            cleanup::collect(store);
             if !store.view.load().sealed.is_empty() || !store.trash.is_empty() {
                 return None;
             }

@@ -43,7 +43,10 @@ impl Compactor {
     /// Finds something to do and begins it.
     fn begin(&mut self) -> Result<Step> {
         let version = Arc::clone(&self.store.view.load().version);
-        let mut hints = hints(&self.store, &version)?;
+        let mut hints = hints(&self.store, &version).inspect_err(|error| {
+            // Nothing can be planned, so whoever asked for a compaction must not wait for one.
+            self.desk.with_sheet(|sheet| sheet.refuse_requests(error));
+        })?;
         // Under the lock of the desk, so that no two compactors take the same tables. The version is
         // taken again: a job may have been installed since.
         let picked = self.desk.with_sheet(|sheet| {
@@ -123,7 +126,7 @@ impl Worker for Compactor {
             Err(error) => Err(error),
         };
         self.end(&running.task, outcome.as_ref().err());
-        outcome.map(|()| Step::Worked)
+        outcome.map(|()| Step::Finished)
     }
 }
 

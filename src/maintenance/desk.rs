@@ -90,10 +90,19 @@ impl Sheet {
         self.requests.front().cloned()
     }
 
-    /// Ends a request.
+    /// Ends a request, unless it has ended.
     pub(crate) fn settle(&mut self, request: u64, outcome: Result<()>) {
+        let pending = self.requests.len();
         self.requests.retain(|waiting| waiting.id != request);
-        self.outcomes.insert(request, outcome);
+        if self.requests.len() < pending {
+            self.outcomes.insert(request, outcome);
+        }
+    }
+
+    /// Ends all requests with an error.
+    pub(crate) fn refuse_requests(&mut self, error: &Error) {
+        let refused = self.requests.drain(..).map(|request| (request.id, Err(error.clone())));
+        self.outcomes.extend(refused);
     }
 
     /// Takes the tables of a plan.

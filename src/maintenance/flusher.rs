@@ -78,6 +78,6 @@ impl Worker for Flusher {
         self.store.gauges.flush_rate().note(filled, took);
         self.store.counters.flushes.add(1);
         self.store.counters.flush_bytes.add(bytes);
-        Ok(Step::Worked)
+        Ok(Step::Finished)
     }
 }

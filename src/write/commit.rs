@@ -246,7 +246,8 @@ impl Committer {
         if lacks_segment {
             self.spare.retry();
         }
-        store.signals.ring();
+        let failures = store.health.background_failures();
+        store.signals.hurry();
         let outcome = store.signals.wait_until(|| {
             if let Err(error) = store.health.check_background() {
                 return Some(Err(error));
@@ -257,7 +258,7 @@ impl Committer {
             if store.gauges.sealed() < store.settings.sealed_max {
                 return Some(Ok(()));
             }
-            store.health.background_error(Duty::Flush).map(Err)
+            store.health.background_error(Duty::Flush, failures).map(Err)
         });
         let waited = store.fs.monotonic().saturating_sub(began);
         store.counters.stalled_nanos.add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX));
