@@ -76,6 +76,7 @@ impl Group {
     }
 
     /// How far the log is known to be durable.
+    #[cfg(test)]
     pub(crate) fn durable(&self) -> Position {
         self.state.lock().durable
     }
@@ -129,8 +130,8 @@ impl Drop for Lead<'_> {
 mod tests {
     use crate::error::{Error, ErrorKind};
     use crate::write::group::{Group, Position};
+    use std::sync::Barrier;
     use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-    use std::sync::{Arc, Barrier};
 
     fn at(end: u64) -> Position {
         Position { segment: 1, end }
@@ -177,18 +178,17 @@ mod tests {
 
     #[test]
     fn a_leader_that_panics_wakes_the_others() {
-        let (group, begun) = (Arc::new(Group::default()), Arc::new(Barrier::new(2)));
-        let leader = {
-            let (group, begun) = (Arc::clone(&group), Arc::clone(&begun));
-            std::thread::spawn(move || {
+        let (group, begun) = (Group::default(), Barrier::new(2));
+        std::thread::scope(|scope| {
+            let leader = scope.spawn(|| {
                 group.sync_to(at(1), || {
                     begun.wait();
                     panic!("on purpose")
                 })
-            })
-        };
-        begun.wait();
-        assert!(group.sync_to(at(2), || Ok(at(2))).is_err());
-        assert!(leader.join().is_err());
+            });
+            begun.wait();
+            assert!(group.sync_to(at(2), || Ok(at(2))).is_err());
+            assert!(leader.join().is_err());
+        });
     }
 }
