@@ -33,6 +33,11 @@ impl TableContext {
         std::mem::take(&mut *self.released.lock())
     }
 
+    /// Whether [`TableContext::take_released`] would give something.
+    pub(crate) fn has_released(&self) -> bool {
+        !self.released.lock().is_empty()
+    }
+
     /// Notes that nobody can read this table any more.
     pub(crate) fn release(&self, id: u64) {
         self.released.lock().push(id);
