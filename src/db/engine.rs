@@ -8,13 +8,14 @@
 
 use crate::compaction::manual::RangeRequest;
 use crate::error::{Error, Reason, Result};
+use crate::format::filename::FileName;
 use crate::format::key::Seqno;
 use crate::format::ops::OpsBuffer;
 use crate::fs::FileLock;
-use crate::maintenance::compactor;
 use crate::maintenance::desk::Desk;
 use crate::maintenance::stepper::SeededStepper;
 use crate::maintenance::threads::Threads;
+use crate::maintenance::{cleanup, compactor};
 use crate::manifest::Edit;
 use crate::state::health::Duty;
 use crate::state::keyspaces::KeyspaceCell;
@@ -176,7 +177,11 @@ impl Engine {
         let clean_close = Some(writer.committer.end()?);
         self.store.ledger.record(|_| Ok(Edit { clean_close, ..Edit::default() }), |_, _| Ok(()))?;
         // The last record of a manifest looks like a torn tail: one more makes this one certain.
-        self.store.ledger.settle()
+        self.store.ledger.settle()?;
+        // What the flush freed goes now, so that a closed database takes no more room than it needs.
+        let floor = self.store.ledger.inspect(|state| state.wal_floor());
+        let is_needed = |name| !matches!(name, FileName::Wal(segment) if segment < floor);
+        cleanup::sweep(&*self.store.fs, &self.store.directory, is_needed)
     }
 }
 

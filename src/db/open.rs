@@ -37,11 +37,8 @@ use crate::version::Version;
 use crate::wal::{Prepared, SegmentWriter, prepare};
 use crate::write::commit::Committer;
 use crate::write::line::Line;
-use crate::write::log_keeper::LogKeeper;
+use crate::write::log_keeper::{LogKeeper, RESERVE_BYTES_MIN};
 use std::path::Path;
-
-/// Room for the first segment of a handle: most handles write little.
-const FIRST_SEGMENT_BYTES: u64 = 1 << 20;
 
 impl Db {
     /// Opens the database in `directory`, and creates it if there is none, with default options.
@@ -101,7 +98,7 @@ fn start(grounds: Grounds, recovered: Recovered, lock: Box<dyn FileLock>) -> Res
         next_file - 1
     };
     let (segment, manifest) = (draw(), draw());
-    let reserve = grounds.settings.segment_bytes.min(FIRST_SEGMENT_BYTES);
+    let reserve = grounds.settings.segment_bytes.min(RESERVE_BYTES_MIN);
     let prepared = prepare(&*fs, &directory, segment, reserve)?;
     recover::begin_life(&mut state, segment, next_file)?;
     let writer = ManifestWriter::create(&fs, &directory, manifest, &state)?;

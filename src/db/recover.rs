@@ -105,7 +105,7 @@ pub(crate) fn replay_log(
         clean_close,
         recovery: mode,
     };
-    Ok(replay(&request, sink)?.report)
+    replay(&request, sink)
 }
 
 impl LogFindings {

@@ -29,7 +29,6 @@ pub(crate) struct Memtable {
     ranges: Ranges,
     // Sums over what was inserted. Relaxed: each stands for itself.
     size_bytes: AtomicUsize,
-    min_seqno: AtomicU64,
     max_seqno: AtomicU64,
 }
 
@@ -43,7 +42,6 @@ impl Memtable {
             index: Index::new(),
             ranges: Ranges::new(),
             size_bytes: AtomicUsize::new(0),
-            min_seqno: AtomicU64::new(Seqno::MAX),
             max_seqno: AtomicU64::new(0),
         }
     }
@@ -92,9 +90,6 @@ impl Memtable {
             budget.add(Part::Memtables, more);
         }
         // Seqnos mostly rise, so mostly the first of these two is only a load.
-        if seqno < self.min_seqno.load(Ordering::Relaxed) {
-            self.min_seqno.fetch_min(seqno, Ordering::Relaxed);
-        }
         if seqno > self.max_seqno.load(Ordering::Relaxed) {
             self.max_seqno.fetch_max(seqno, Ordering::Relaxed);
         }
@@ -129,12 +124,6 @@ impl Memtable {
     /// Whether nothing was inserted, range tombstones included.
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0 && self.ranges.count() == 0
-    }
-
-    /// Smallest seqno that was inserted; `None` while it is empty.
-    pub(crate) fn min_seqno(&self) -> Option<Seqno> {
-        let seqno = self.min_seqno.load(Ordering::Relaxed);
-        (seqno != Seqno::MAX).then_some(seqno)
     }
 
     /// Largest seqno that was inserted; `None` while it is empty.
