@@ -41,6 +41,9 @@ impl Flusher {
         let Some(Sealed { memtable, last_seqno }) = view.sealed.last() else {
             return Ok(Step::Idle);
         };
+        // The memtable that took its place was charged to the budget in the middle of a commit,
+        // where there is no time to make room for it.
+        self.store.context.cache.trim();
         if self.store.sequence.visible() < *last_seqno {
             return Ok(Step::IdleFor(SETTLE_POLL));
         }
