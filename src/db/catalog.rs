@@ -63,7 +63,7 @@ impl Engine {
         }
         let mut batch = Batch::new();
         batch.drop_keyspace(&cell);
-        if let Err(error) = self.write(batch, Durability::Sync) {
+        if let Err(error) = batch.commit(self, Durability::Sync) {
             cell.revive();
             return Err(error);
         }

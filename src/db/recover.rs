@@ -9,7 +9,7 @@
 use crate::compaction::flush::FlushJob;
 use crate::compaction::sieve::Progress;
 use crate::db::directory::Listing;
-use crate::db::open::Grounds;
+use crate::db::grounds::Grounds;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::key::{Kind, Seqno};
 use crate::format::ops;

@@ -8,10 +8,10 @@
 use crate::error::{Error, Result};
 use crate::format::filename::FileName;
 use crate::fs::FileSystem;
-use crate::maintenance::worker::{Step, Worker};
 use crate::state::health::Duty;
 use crate::state::store::Store;
 use crate::state::trash::Freed;
+use crate::state::worker::{Step, Worker};
 use crate::sync::Arc;
 use std::io;
 use std::path::Path;

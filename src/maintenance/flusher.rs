@@ -7,12 +7,12 @@ use crate::compaction::flush::FlushJob;
 use crate::compaction::sieve::Progress;
 use crate::error::Result;
 use crate::maintenance::install;
-use crate::maintenance::worker::{Step, Worker};
 use crate::manifest::Edit;
 use crate::memtable::Memtable;
 use crate::state::health::Duty;
 use crate::state::store::Store;
 use crate::state::view::Sealed;
+use crate::state::worker::{Step, Worker};
 use crate::sync::Arc;
 use std::time::Duration;
 

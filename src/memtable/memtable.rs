@@ -6,7 +6,6 @@
 
 use crate::format::key::{Kind, Seqno};
 use crate::format::range_tombstone::{Fragments, RangeTombstone};
-use crate::memtable::cursor::MemtableCursor;
 use crate::memtable::index::{Index, NODE_BYTES};
 use crate::memtable::ranges::Ranges;
 use crate::sync::Arc;
@@ -98,12 +97,6 @@ impl Memtable {
     pub(crate) fn max_seqno(&self) -> Option<Seqno> {
         let seqno = self.max_seqno.load(Ordering::Relaxed);
         (seqno != 0).then_some(seqno)
-    }
-
-    /// A cursor over the entries that keeps the memtable alive. It sees what is inserted while it
-    /// walks, wherever that lies ahead of it: readers filter by seqno.
-    pub(crate) fn cursor(self: &Arc<Memtable>) -> MemtableCursor {
-        MemtableCursor::new(self)
     }
 
     pub(crate) fn index(&self) -> &Index {

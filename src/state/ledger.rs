@@ -62,6 +62,11 @@ impl Ledger {
         &self.next_file
     }
 
+    /// Looks at the state.
+    pub(crate) fn inspect<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.book.lock().state)
+    }
+
     /// Writes an edit made from the current state, durably, then runs `after` while the order of
     /// edits is still held: whatever follows from the edit is seen in the same order.
     ///

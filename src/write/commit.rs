@@ -63,6 +63,11 @@ impl Committer {
         &self.spare
     }
 
+    /// Length of the current segment, in bytes.
+    pub(crate) fn segment_end(&self) -> u64 {
+        self.line.lock().segment_end()
+    }
+
     /// Commits a batch that has at least one operation. `keyspaces` are those that it writes to,
     /// the default one apart.
     ///
