@@ -1,12 +1,12 @@
 //! A first walk through the whole house.
 #![expect(clippy::unwrap_used, reason = "a test may unwrap")]
 
-use siltstone::fs::SimulatedFileSystem;
+use siltstone::fs::{LintFileSystem, SimulatedFileSystem};
 use siltstone::{Background, Batch, Compression, Durability, Options};
 
 fn small(fs: &SimulatedFileSystem, seed: Option<u64>) -> Options {
     let options = Options::new()
-        .file_system(fs.clone())
+        .file_system(LintFileSystem::new(fs.clone()))
         .memory(4 << 20)
         .memtable_bytes(16 << 10)
         .block_bytes(512)

@@ -117,7 +117,6 @@ impl<T: RunTable> Scan<T> {
 
     /// From now on the range begins behind `user_key`: another scan has returned that from its
     /// other side. Requires: this scan walks backward only, and has crossed no smaller key.
-    #[cfg(test)]
     pub(crate) fn begin_behind(&mut self, user_key: &[u8]) {
         copy(&mut self.bounds.start, user_key);
         self.bounds.start.push(0);
@@ -125,7 +124,6 @@ impl<T: RunTable> Scan<T> {
 
     /// From now on the range ends before `user_key`: another scan has returned that from its other
     /// side. Requires: this scan walks forward only, and has crossed no larger key.
-    #[cfg(test)]
     pub(crate) fn end_before(&mut self, user_key: &[u8]) {
         copy(self.bounds.end.get_or_insert_default(), user_key);
     }
@@ -183,7 +181,6 @@ impl<T: RunTable> Scan<T> {
         }
     }
 
-    #[inline]
     #[cfg(test)]
     pub(crate) fn seqno(&self) -> Seqno {
         match self.entry {

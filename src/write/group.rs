@@ -77,7 +77,7 @@ impl Group {
 
     /// How far the log is known to be durable.
     #[cfg(test)]
-    pub(crate) fn durable(&self) -> Position {
+    fn durable(&self) -> Position {
         self.state.lock().durable
     }
 

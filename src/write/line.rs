@@ -31,6 +31,8 @@ pub(crate) struct Line {
     marked_end: u64,
     /// Whether the helper was asked for the next segment.
     pub(crate) asked_for_spare: bool,
+    /// Whether the log keeper sleeps until the next commit.
+    pub(crate) keeper_sleeps: bool,
 }
 
 /// A segment that is complete but perhaps not durable.
@@ -67,6 +69,7 @@ impl Line {
             spoiled: None,
             marked_end: 0,
             asked_for_spare: false,
+            keeper_sleeps: false,
         }
     }
 
