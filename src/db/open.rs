@@ -106,7 +106,7 @@ fn start(grounds: Grounds, recovered: Recovered, lock: Box<dyn FileLock>) -> Res
 
     let needed = needed_files(&state, manifest);
     let version = Arc::new(Version::from_state(&grounds.context, &state));
-    let memtable = Arc::new(Memtable::new(segment));
+    let memtable = grounds.settings.memtable(segment, &grounds.budget);
     let active = Arc::clone(&memtable);
     let next_seqno = state.last_seqno() + 1;
     let store = grounds.store(state, Some(writer), Parts { active, sealed: Vec::new(), version });

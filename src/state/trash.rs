@@ -20,6 +20,11 @@ pub(crate) struct Freed {
 pub(crate) struct Trash(Mutex<Vec<Freed>>);
 
 impl Trash {
+    /// Tables that were begun and came to nothing: no manifest names them, so they may go at once.
+    pub(crate) fn put_unnamed(&self, tables: impl IntoIterator<Item = u64>) {
+        self.put(tables.into_iter().map(|id| Freed { name: FileName::Table(id), at_record: 0 }));
+    }
+
     pub(crate) fn put(&self, freed: impl IntoIterator<Item = Freed>) {
         self.0.lock().extend(freed);
     }

@@ -91,11 +91,11 @@ impl Committer {
         }
         let placed = line.append(batch, payload_crc)?;
         let ticket = self.store.sequence.draw(placed.last_seqno);
-        let wants_spare = self.wants_spare(&mut line);
+        let wakes_keeper = std::mem::take(&mut line.keeper_sleeps) | self.wants_spare(&mut line);
         let Position { segment, end } = placed.position;
         self.store.fs.observe(Event::Logged { segment, seqno: placed.last_seqno, end });
         drop(line);
-        if wants_spare {
+        if wakes_keeper {
             self.store.signals.ring();
         }
 
@@ -138,22 +138,34 @@ impl Committer {
     }
 
     /// If nothing was committed since `last`: makes the log durable and marks its end, so that the
-    /// last commit is no longer the last record. Returns the last sequence number.
-    pub(crate) fn mark_if_idle(&self, last: Seqno) -> Result<Seqno> {
-        let (now, needs_marker, position) = {
+    /// last commit is no longer the last record. Returns whether the log now ends with a marker.
+    pub(crate) fn mark_if_idle(&self, last: Seqno) -> Result<bool> {
+        let position = {
             let line = self.line.lock();
-            (line.last_seqno(), line.needs_marker(), line.position())
-        };
-        if now == last && needs_marker {
-            self.sync_to(position)?;
-            let mut line = self.line.lock();
-            if line.position() == position {
-                let marked = line.append_marker()?;
-                drop(line);
-                self.sync_to(marked)?;
+            if line.last_seqno() != last {
+                return Ok(false);
             }
+            if !line.needs_marker() {
+                return Ok(true);
+            }
+            line.position()
+        };
+        self.sync_to(position)?;
+        let mut line = self.line.lock();
+        if line.position() != position {
+            return Ok(false);
         }
-        Ok(now)
+        let marked = line.append_marker()?;
+        drop(line);
+        self.sync_to(marked)?;
+        Ok(true)
+    }
+
+    /// If `last` is still the last commit, the next one will ring the bell. Returns whether it will.
+    pub(crate) fn ring_at_next_commit(&self, last: Seqno) -> bool {
+        let mut line = self.line.lock();
+        line.keeper_sleeps = line.last_seqno() == last;
+        line.keeper_sleeps
     }
 
     /// Makes the log durable for good and says how it ends. No commit may follow.
@@ -206,7 +218,7 @@ impl Committer {
             if has_room && let Some(prepared) = self.spare.take() {
                 let last_seqno = line.last_seqno();
                 let has_entries = !is_empty(&line);
-                let memtable = line.rotate(prepared, self.store.database)?;
+                let memtable = line.rotate(prepared, &self.store)?;
                 self.store.view.swap(|view| {
                     let memtable_before = Arc::clone(&view.active);
                     let sealed = Sealed { memtable: memtable_before, last_seqno };

@@ -45,13 +45,13 @@ impl LogKeeper {
         used.saturating_mul(4).max(RESERVE_BYTES_MIN).min(self.store.settings.segment_bytes)
     }
 
-    /// Marks the log when it has been idle long enough. Returns how long to wait before looking again,
-    /// if there is anything to wait for.
+    /// Marks the log when it has been idle long enough. Returns how long to wait before looking again;
+    /// nothing once the log is marked, because the next commit rings.
     fn mark_when_idle(&mut self) -> Result<Option<Duration>> {
         let idle = self.store.settings.idle;
         let now = self.store.fs.monotonic();
         let visible = self.store.sequence.visible();
-        if visible == self.marked {
+        if visible == self.marked && self.committer.ring_at_next_commit(visible) {
             return Ok(None);
         }
         if visible != self.last_seen.0 {
@@ -62,8 +62,10 @@ impl LogKeeper {
         if waited < idle {
             return Ok(Some(idle.saturating_sub(waited)));
         }
-        self.marked = self.committer.mark_if_idle(visible)?;
-        Ok(None)
+        if self.committer.mark_if_idle(visible)? {
+            self.marked = visible;
+        }
+        Ok(Some(idle))
     }
 }
 
@@ -81,8 +83,6 @@ impl Worker for LogKeeper {
             self.store.signals.ring();
             return failed.map_or(Ok(Step::Worked), Err);
         }
-        // Commits do not ring, so the idle log is found by looking now and then.
-        let again = self.mark_when_idle()?.unwrap_or(self.store.settings.idle);
-        Ok(Step::IdleFor(again))
+        Ok(self.mark_when_idle()?.map_or(Step::Idle, Step::IdleFor))
     }
 }
