@@ -145,11 +145,12 @@ impl Engine {
             if let Some(error) = store.health.any_background_error() {
                 return Some(Err(error));
             }
-            if !store.view.load().sealed.is_empty() || !store.trash.is_empty() {
+            if !store.view.load().sealed.is_empty() {
                 return None;
             }
             match compactor::is_settled(store, &writer.desk) {
-                Ok(is_settled) => is_settled.then_some(Ok(())),
+                // Looked at last: a compaction that has just ended has left something to delete.
+                Ok(is_settled) => (is_settled && cleanup::is_clean(store)).then_some(Ok(())),
                 Err(error) => Some(Err(error)),
             }
         })

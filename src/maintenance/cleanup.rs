@@ -19,21 +19,23 @@ use std::path::Path;
 /// Deletes what nothing needs.
 pub(crate) struct Cleanup {
     store: Arc<Store>,
-    waiting: Vec<Freed>,
 }
 
 impl Cleanup {
     pub(crate) fn new(store: Arc<Store>) -> Cleanup {
-        Cleanup { store, waiting: Vec::new() }
+        Cleanup { store }
     }
 
-    fn collect(&mut self) {
+    /// Puts into the trash what others only let go of.
+    fn collect(&self) {
         let at_record = self.store.ledger.records();
         let freed = |name| Freed { name, at_record };
-        let tables = self.store.context.take_released().into_iter().map(FileName::Table);
-        let manifests = self.store.ledger.take_retired().into_iter().map(FileName::Manifest);
-        self.waiting.extend(tables.chain(manifests).map(freed));
-        self.waiting.extend(self.store.trash.take());
+        self.store.ledger.take_retired(|manifests| {
+            self.store.trash.put(manifests.into_iter().map(FileName::Manifest).map(freed));
+        });
+        self.store.context.take_released(|tables| {
+            self.store.trash.put(tables.into_iter().map(FileName::Table).map(freed));
+        });
     }
 }
 
@@ -45,22 +47,21 @@ impl Worker for Cleanup {
     fn step(&mut self) -> Result<Step> {
         self.store.health.check_background()?;
         self.collect();
-        let Some(last) = self.waiting.last() else { return Ok(Step::Idle) };
-        if last.at_record >= self.store.ledger.records() {
+        let Some(freed) = self.store.trash.last() else { return Ok(Step::Idle) };
+        if freed.at_record >= self.store.ledger.records() {
             self.store.ledger.settle()?;
         }
-        let records = self.store.ledger.records();
-        let Some(freed) = self.waiting.pop() else { return Ok(Step::Idle) };
-        if freed.at_record >= records {
-            self.waiting.push(freed);
-            return Ok(Step::Worked);
-        }
-        remove(&*self.store.fs, &self.store.directory, freed.name)?;
-        if self.waiting.is_empty() {
-            self.store.signals.ring();
-        }
-        Ok(Step::Worked)
+        let removed = remove(&*self.store.fs, &self.store.directory, freed.name);
+        // Also when it could not be removed: the next file may have more luck.
+        self.store.trash.forget(freed);
+        self.store.signals.ring_if(self.store.trash.is_empty());
+        removed.map(|()| Step::Worked)
     }
+}
+
+/// Whether every file that nobody needs is deleted. A file counts from when its last reader let go.
+pub(crate) fn is_clean(store: &Store) -> bool {
+    !store.context.has_released() && !store.ledger.has_retired() && store.trash.is_empty()
 }
 
 /// Deletes every file of our grammar in the directory for which `is_needed` says no. Called by an

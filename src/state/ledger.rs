@@ -126,9 +126,16 @@ impl Ledger {
         })
     }
 
-    /// Takes the numbers of manifests that may be deleted.
-    pub(crate) fn take_retired(&self) -> Vec<u64> {
-        std::mem::take(&mut self.book.lock().retired)
+    /// Hands over the numbers of manifests that may be deleted: at every moment they are here or
+    /// there.
+    pub(crate) fn take_retired(&self, take: impl FnOnce(Vec<u64>)) {
+        let mut book = self.book.lock();
+        take(std::mem::take(&mut book.retired));
+    }
+
+    /// Whether there are manifests to be deleted that nobody took yet.
+    pub(crate) fn has_retired(&self) -> bool {
+        !self.book.lock().retired.is_empty()
     }
 
     /// Begins a new manifest with the whole state. Until CURRENT names it, it is garbage.

@@ -15,7 +15,7 @@ pub(crate) struct Freed {
     pub(crate) at_record: u64,
 }
 
-/// Freed files that nobody has taken yet.
+/// Freed files that are not deleted yet.
 #[derive(Debug, Default)]
 pub(crate) struct Trash(Mutex<Vec<Freed>>);
 
@@ -29,8 +29,15 @@ impl Trash {
         self.0.lock().extend(freed);
     }
 
-    pub(crate) fn take(&self) -> Vec<Freed> {
-        std::mem::take(&mut *self.0.lock())
+    /// The file that was put in last. It stays until it is [forgotten](Trash::forget), so that an
+    /// empty trash means that everything is deleted.
+    pub(crate) fn last(&self) -> Option<Freed> {
+        self.0.lock().last().copied()
+    }
+
+    /// Takes a file out.
+    pub(crate) fn forget(&self, freed: Freed) {
+        self.0.lock().retain(|other| *other != freed);
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -99,11 +99,11 @@ fn a_file_may_go_when_no_version_names_it() {
     };
     let new = old.apply(&context, &edit).unwrap();
     old.mark_removed(&edit);
-    assert_eq!(context.take_released(), [0_u64; 0], "the old version names it");
+    assert_eq!(context.take_released(|ids| ids), [0_u64; 0], "the old version names it");
     drop(old);
-    assert_eq!(context.take_released(), [1], "the table that moved stays");
+    assert_eq!(context.take_released(|ids| ids), [1], "the table that moved stays");
     drop(new);
-    assert_eq!(context.take_released(), [0_u64; 0], "nobody removed the others");
+    assert_eq!(context.take_released(|ids| ids), [0_u64; 0], "nobody removed the others");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn an_edit_that_is_not_durable_frees_nothing() {
     let edit = Edit { removed: vec![(1, 1)], ..Edit::default() };
     drop(old.apply(&context, &edit).unwrap());
     drop(old);
-    assert_eq!(context.take_released(), [0_u64; 0]);
+    assert_eq!(context.take_released(|ids| ids), [0_u64; 0]);
 }
 
 #[test]
