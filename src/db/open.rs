@@ -16,7 +16,7 @@ use crate::db::engine::{Crew, Engine, Writer};
 use crate::db::grounds::{Grounds, load_state, lock, no_database};
 use crate::db::options::Options;
 use crate::db::recover::{self, Recovered};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::filename::FileName;
 use crate::fs::{FileLock, LockKind};
 use crate::maintenance::cleanup::{self, Cleanup};
