@@ -1,4 +1,6 @@
 //! A first walk through the whole house.
+#![expect(clippy::unwrap_used, reason = "a test may unwrap")]
+
 use siltstone::fs::{LintFileSystem, SimulatedFileSystem};
 use siltstone::{Background, Batch, Compression, Durability, Options};
 
@@ -35,7 +37,6 @@ fn walk(seed: Option<u64>) {
     db.wait_idle().unwrap();
     assert_eq!(db.iter().count(), 4_000);
     db.verify().unwrap();
-    println!("{:#?}", db.stats());
     let trades = db.keyspace("trades").unwrap();
     let mut batch = Batch::new();
     batch.put("a", "1").put_in(&trades, "b", "2");
@@ -47,7 +48,6 @@ fn walk(seed: Option<u64>) {
     assert_eq!(db.iter().count(), 4_001);
     assert!(db.drop_keyspace("trades").unwrap());
     db.close().unwrap();
-    println!("{:?}", fs.names("data"));
 }
 
 #[test]

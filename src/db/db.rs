@@ -127,7 +127,6 @@ impl Db {
     }
 
     /// All entries of the default keyspace in the order of their keys; see [`range`](Db::range).
-    #[must_use]
     pub fn iter(&self) -> Iter {
         self.root.iter()
     }
@@ -146,13 +145,11 @@ impl Db {
     /// }
     /// # Ok::<(), siltstone::Error>(())
     /// ```
-    #[must_use]
     pub fn range(&self, range: impl KeyRange) -> Iter {
         self.root.range(range)
     }
 
     /// The entries whose keys begin with `prefix`, exactly; see [`range`](Db::range).
-    #[must_use]
     pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Iter {
         self.root.prefix(prefix)
     }

@@ -147,8 +147,8 @@ impl Engine {
             if let Some(error) = store.health.any_background_error(failures) {
                 return Some(Err(error));
             }
-            cleanup::collect(store);
-            if !store.view.load().sealed.is_empty() || !store.trash.is_empty() {
+            let has_trash = !store.trash.is_empty_with(|| !store.context.has_released());
+            if has_trash || !store.view.load().sealed.is_empty() {
                 return None;
             }
             match compactor::is_settled(store, &writer.desk) {

@@ -112,7 +112,7 @@ impl Grounds {
         gauges.note_shape(parts.sealed.len(), parts.version.level(0).len());
         let place = (Arc::clone(&self.fs), self.directory.clone());
         let ledger = Ledger::new(place, Arc::clone(&health), (state, manifest));
-        Arc::new(Store {
+        let store = Arc::new(Store {
             fs: self.fs,
             directory: self.directory,
             database: self.database,
@@ -130,6 +130,13 @@ impl Grounds {
             counters: Counters::default(),
             gauges,
             trash: Trash::default(),
-        })
+        });
+        let listener = Arc::downgrade(&store);
+        store.context.on_release(move || {
+            if let Some(store) = listener.upgrade() {
+                store.signals.ring();
+            }
+        });
+        store
     }
 }

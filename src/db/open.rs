@@ -16,7 +16,7 @@ use crate::db::engine::{Crew, Engine, Writer};
 use crate::db::grounds::{Grounds, load_state, lock, no_database};
 use crate::db::options::Options;
 use crate::db::recover::{self, Recovered};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::filename::FileName;
 use crate::fs::{FileLock, LockKind};
 use crate::maintenance::cleanup::{self, Cleanup};
@@ -73,12 +73,10 @@ fn open(options: &Options, path: &Path) -> Result<Db> {
     let directory = directory::absolute(&**fs, path)?;
     match directory::look(&**fs, &directory)? {
         Found::Database => {}
-        _ if !options.creates() => return Err(no_database(&directory)),
-        Found::Missing => {
-            let created = fs.create_dir_all(&directory);
-            created.map_err(|error| Error::io("create the directory", &directory, error))?;
+        Found::Missing | Found::Empty if options.creates() => {
+            directory::make_durable(&**fs, &directory)?;
         }
-        Found::Empty => {}
+        Found::Missing | Found::Empty => return Err(no_database(&directory)),
     }
     let lock = lock(&**fs, &directory, LockKind::Exclusive)?;
     let listing = Listing::read(&**fs, &directory)?;
@@ -113,7 +111,7 @@ fn start(
 
     let needed = needed_files(&state, manifest);
     let version = Arc::new(Version::from_state(&grounds.context, &state));
-    let memtable = Arc::new(Memtable::new(segment));
+    let memtable = grounds.settings.memtable(segment, &grounds.budget);
     let active = Arc::clone(&memtable);
     let next_seqno = state.last_seqno() + 1;
     let store = grounds.store(state, Some(writer), Parts { active, sealed: Vec::new(), version });

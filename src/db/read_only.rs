@@ -42,10 +42,12 @@ fn open(options: &Options, path: &Path) -> Result<Db> {
     let grounds = Grounds::new(fs, directory, state.database(), settings);
 
     let mut findings = LogFindings::default();
-    let mut memtables = vec![Arc::new(Memtable::new(0))];
+    // Nothing is reserved: they get what the log has, and no more.
+    let new_memtable = || Arc::new(Memtable::new(0).charged_to(&grounds.budget, 0));
+    let mut memtables = vec![new_memtable()];
     let report = replay_log(&grounds, &state, &listing, options.recovery_mode(), &mut |batch| {
         if memtables[0].size_bytes() >= grounds.settings.memtable_bytes {
-            memtables.insert(0, Arc::new(Memtable::new(0)));
+            memtables.insert(0, new_memtable());
         }
         findings.apply(&memtables[0], batch)
     })?;

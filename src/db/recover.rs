@@ -48,12 +48,13 @@ pub(crate) fn recover(
 ) -> Result<Recovered> {
     let mut next_file = state.next_file().max(listing.largest_number() + 1);
     let mut tables: Vec<(u8, TableFacts)> = Vec::new();
-    let mut memtable = Arc::new(Memtable::new(0));
+    let new_memtable = || grounds.settings.memtable(0, &grounds.budget);
+    let mut memtable = new_memtable();
     let mut findings = LogFindings::default();
     let mut report = replay_log(grounds, &state, listing, mode, &mut |batch| {
         findings.apply(&memtable, batch)?;
         if memtable.size_bytes() >= grounds.settings.memtable_bytes {
-            let full = std::mem::replace(&mut memtable, Arc::new(Memtable::new(0)));
+            let full = std::mem::replace(&mut memtable, new_memtable());
             tables.extend(write_table(grounds, &full, &mut next_file)?);
         }
         Ok(())
@@ -104,7 +105,7 @@ pub(crate) fn replay_log(
         clean_close,
         recovery: mode,
     };
-    Ok(replay(&request, sink)?.report)
+    replay(&request, sink)
 }
 
 impl LogFindings {

@@ -13,11 +13,9 @@
 use crate::error::{Error, Result};
 use crate::format::codec::usize_to_u64;
 use crate::format::record::{HEADER_BYTES, Place, RecordHeader};
-use crate::fs::ReadAt;
 use crate::journal::damage;
 use crate::journal::pieces::Pieces;
 use crate::journal::source::{Source, header_at, payload_of};
-use std::path::Path;
 
 /// A whole record.
 #[derive(Clone, Copy, Debug)]

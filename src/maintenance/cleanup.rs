@@ -25,16 +25,18 @@ impl Cleanup {
     pub(crate) fn new(store: Arc<Store>) -> Cleanup {
         Cleanup { store }
     }
-}
 
-/// Brings together what was freed in different places: afterwards all of it is in the trash.
-pub(crate) fn collect(store: &Store) {
-    let tables = store.context.take_released().into_iter().map(FileName::Table);
-    let manifests = store.ledger.take_retired().into_iter().map(FileName::Manifest);
-    let names: Vec<FileName> = tables.chain(manifests).collect();
-    // Read after the names were taken, so that no record that freed one of them is above it.
-    let at_record = store.ledger.records();
-    store.trash.put(names.into_iter().map(|name| Freed { name, at_record }));
+    fn collect(&self) {
+        let store = &*self.store;
+        store.trash.gather(|| {
+            let tables = store.context.take_released().into_iter().map(FileName::Table);
+            let manifests = store.ledger.take_retired().into_iter().map(FileName::Manifest);
+            let names: Vec<FileName> = tables.chain(manifests).collect();
+            // Only now: the record that freed the last of them must be among those counted.
+            let at_record = if names.is_empty() { 0 } else { store.ledger.records() };
+            names.into_iter().map(|name| Freed { name, at_record }).collect()
+        });
+    }
 }
 
 impl Worker for Cleanup {
@@ -45,14 +47,14 @@ impl Worker for Cleanup {
     fn step(&mut self) -> Result<Step> {
         let store = &*self.store;
         store.health.check_background()?;
-        collect(store);
-        let Some(freed) = store.trash.last() else { return Ok(Step::Idle) };
+        self.collect();
+        let Some(freed) = store.trash.next() else { return Ok(Step::Idle) };
         if freed.at_record >= store.ledger.records() {
             store.ledger.settle()?;
         }
         remove(&*store.fs, &store.directory, freed.name)?;
         store.trash.forget(freed);
-        store.signals.ring_if(store.trash.is_empty());
+        store.signals.ring_if(store.trash.next().is_none());
         Ok(Step::Finished)
     }
 }

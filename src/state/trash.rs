@@ -20,21 +20,35 @@ pub(crate) struct Freed {
 pub(crate) struct Trash(Mutex<Vec<Freed>>);
 
 impl Trash {
+    /// Tables that were begun and came to nothing: no manifest names them, so they may go at once.
+    pub(crate) fn put_unnamed(&self, tables: impl IntoIterator<Item = u64>) {
+        self.put(tables.into_iter().map(|id| Freed { name: FileName::Table(id), at_record: 0 }));
+    }
+
     pub(crate) fn put(&self, freed: impl IntoIterator<Item = Freed>) {
         self.0.lock().extend(freed);
     }
 
-    /// One of them, if there is one. It stays here until it is forgotten.
-    pub(crate) fn last(&self) -> Option<Freed> {
+    /// Takes in what `source` gives up. Seen from [`Trash::is_empty_with`], it is in one of the two
+    /// places at every moment.
+    pub(crate) fn gather(&self, source: impl FnOnce() -> Vec<Freed>) {
+        let mut trash = self.0.lock();
+        trash.extend(source());
+    }
+
+    /// The file to delete next.
+    pub(crate) fn next(&self) -> Option<Freed> {
         self.0.lock().last().copied()
     }
 
     /// Forgets a file that was deleted.
-    pub(crate) fn forget(&self, deleted: Freed) {
-        self.0.lock().retain(|freed| *freed != deleted);
+    pub(crate) fn forget(&self, freed: Freed) {
+        self.0.lock().retain(|other| *other != freed);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.lock().is_empty()
+    /// Whether every freed file was deleted, and none waits in the source of `gather`.
+    pub(crate) fn is_empty_with(&self, source_is_empty: impl FnOnce() -> bool) -> bool {
+        let trash = self.0.lock();
+        trash.is_empty() && source_is_empty()
     }
 }

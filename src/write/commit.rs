@@ -218,7 +218,7 @@ impl Committer {
             if has_room && let Some(prepared) = self.spare.take() {
                 let last_seqno = line.last_seqno();
                 let has_entries = !is_empty(&line);
-                let memtable = line.rotate(prepared, self.store.database)?;
+                let memtable = line.rotate(prepared, &self.store)?;
                 self.store.view.swap(|view| {
                     let memtable_before = Arc::clone(&view.active);
                     let sealed = Sealed { memtable: memtable_before, last_seqno };

@@ -76,7 +76,8 @@ impl Group {
     }
 
     /// How far the log is known to be durable.
-    pub(crate) fn durable(&self) -> Position {
+    #[cfg(test)]
+    fn durable(&self) -> Position {
         self.state.lock().durable
     }
 

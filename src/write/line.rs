@@ -13,6 +13,7 @@ use crate::format::ops::OpsBuffer;
 use crate::fs::Syncer;
 use crate::manifest::CleanClose;
 use crate::memtable::Memtable;
+use crate::state::store::Store;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::wal::{BatchDraft, Prepared, SegmentWriter};
@@ -130,15 +131,16 @@ impl Line {
     /// # Errors
     /// The header of the new segment could not be appended: nothing has changed but that the
     /// prepared segment is lost.
-    pub(crate) fn rotate(&mut self, prepared: Prepared, database: u64) -> Result<Arc<Memtable>> {
+    pub(crate) fn rotate(&mut self, prepared: Prepared, store: &Store) -> Result<Arc<Memtable>> {
         let is_durable = self.synced.load(Ordering::Relaxed) >= self.writer.end();
         let previous = self.writer.as_previous(is_durable);
-        let writer = SegmentWriter::begin(prepared, database, self.last_seqno(), Some(previous))?;
+        let writer =
+            SegmentWriter::begin(prepared, store.database, self.last_seqno(), Some(previous))?;
         if !is_durable {
             let (id, syncer) = (self.writer.id(), self.writer.syncer());
             self.unsynced.push(OlderSegment { id, syncer });
         }
-        self.memtable = Arc::new(Memtable::new(writer.id()));
+        self.memtable = store.settings.memtable(writer.id(), &store.budget);
         self.writer = writer;
         self.synced = Arc::new(AtomicU64::new(0));
         self.spoiled = None;
