@@ -46,7 +46,7 @@ impl Engine {
             },
             |edit, _| {
                 for created in &edit.keyspaces_created {
-                    let cell = KeyspaceCell::new(created.id, name, self.store.database);
+                    let cell = KeyspaceCell::new(created.id, name, self.store.opening);
                     self.store.keyspaces.insert(cell);
                 }
                 Ok(())

@@ -20,8 +20,8 @@ const DROPPED: u8 = 2;
 pub(crate) struct KeyspaceCell {
     pub(crate) id: u32,
     pub(crate) name: String,
-    /// Which open database it belongs to.
-    pub(crate) database: u64,
+    /// Which opening of which database it belongs to; see `Store::opening`.
+    pub(crate) opening: u64,
     /// One of the constants above.
     stage: AtomicU8,
 }
@@ -33,9 +33,9 @@ pub(crate) struct Keyspaces {
 }
 
 impl KeyspaceCell {
-    pub(crate) fn new(id: u32, name: &str, database: u64) -> Arc<KeyspaceCell> {
+    pub(crate) fn new(id: u32, name: &str, opening: u64) -> Arc<KeyspaceCell> {
         let stage = AtomicU8::new(LIVE);
-        Arc::new(KeyspaceCell { id, name: name.to_owned(), database, stage })
+        Arc::new(KeyspaceCell { id, name: name.to_owned(), opening, stage })
     }
 
     /// Whether the keyspace was dropped, or is being dropped.
