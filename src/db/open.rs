@@ -27,9 +27,11 @@ use crate::maintenance::stepper::SeededStepper;
 use crate::maintenance::threads::Threads;
 use crate::manifest::{ManifestWriter, State, point_current};
 use crate::memtable::Memtable;
+use crate::state::health::Duty;
 use crate::state::settings::Background;
 use crate::state::signals::Stepper;
 use crate::state::store::Store;
+use crate::state::trash::Freed;
 use crate::state::view::Parts;
 use crate::state::worker::Worker;
 use crate::sync::Arc;
@@ -84,11 +86,16 @@ fn open(options: &Options, path: &Path) -> Result<Db> {
     };
     let grounds = Grounds::new(fs, directory, state.database(), settings);
     let recovered = recover::recover(&grounds, state, &listing, options.recovery_mode())?;
-    start(grounds, recovered, lock)
+    start(grounds, recovered, &listing, lock)
 }
 
 /// Steps 5 and 6 of the caption.
-fn start(grounds: Grounds, recovered: Recovered, lock: Box<dyn FileLock>) -> Result<Db> {
+fn start(
+    grounds: Grounds,
+    recovered: Recovered,
+    listing: &Listing,
+    lock: Box<dyn FileLock>,
+) -> Result<Db> {
     let Recovered { mut state, mut next_file, report } = recovered;
     let (fs, directory) = (Arc::clone(&grounds.fs), grounds.directory.clone());
     let mut draw = || {
@@ -113,9 +120,11 @@ fn start(grounds: Grounds, recovered: Recovered, lock: Box<dyn FileLock>) -> Res
     let desk = Arc::new(Desk::default());
     // The manifest's last record looks like a torn tail: only behind another one may files go.
     store.ledger.settle()?;
-    if let Err(error) = cleanup::sweep(&*fs, &directory, &needed) {
-        // Harmless: the next open sweeps again. But whoever asks for the health should hear of it.
-        store.health.note_background(crate::state::health::Duty::Cleanup, Err(error));
+    let leftovers = listing.names().filter(|&name| !needed(name));
+    store.trash.put(leftovers.map(|name| Freed { name, at_record: 0 }));
+    if let Err(error) = cleanup::empty(&store) {
+        // Harmless: the worker tries again. But whoever asks for the health should hear of it.
+        store.health.note_background(Duty::Cleanup, Err(error));
     }
     let crew = crew(&store, &committer, &desk)?;
     let writer = Writer { committer, desk, crew };

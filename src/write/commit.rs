@@ -236,21 +236,26 @@ impl Committer {
                 return Ok(line);
             }
             drop(line);
-            self.wait_for_room(has_room)?;
+            self.wait_for_room(segment, has_room)?;
         }
     }
 
     /// Waits until a segment is ready (if that is what lacks) or a memtable was flushed.
-    fn wait_for_room(&self, lacks_segment: bool) -> Result<()> {
+    fn wait_for_room(&self, segment: u64, lacks_segment: bool) -> Result<()> {
         let store = &*self.store;
         let began = store.fs.monotonic();
         if lacks_segment {
             self.spare.retry();
         }
-        store.signals.ring();
+        let failures = store.health.background_failures();
+        store.signals.hurry();
         let outcome = store.signals.wait_until(|| {
             if let Err(error) = store.health.check_background() {
                 return Some(Err(error));
+            }
+            // Another commit may have taken the spare and gone on with it: then so can this one.
+            if self.line.lock().memtable().segment() != segment {
+                return Some(Ok(()));
             }
             if lacks_segment {
                 return self.spare.look();
@@ -262,7 +267,7 @@ impl Committer {
                 true => Duty::Compaction,
                 false => Duty::Flush,
             };
-            store.health.background_error(duty).map(Err)
+            store.health.background_error(duty, failures).map(Err)
         });
         let waited = store.fs.monotonic().saturating_sub(began);
         store.counters.stalled_nanos.add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX));

@@ -34,7 +34,7 @@ fn churn(db: &Db, name: &str, first_token: u64, visitors: &Sender<Life>) {
         }
         batch.put(name, value(token));
         db.write(batch).unwrap();
-        let snapshot = db.snapshot().keyspace(&keyspace);
+        let snapshot = db.snapshot().keyspace(&keyspace).unwrap();
         let life = Life { keyspace: keyspace.clone(), snapshot, token };
         visitors.send(life).unwrap();
         assert_eq!(keyspace.iter().count() as u64, KEYS, "and holds what was put there");

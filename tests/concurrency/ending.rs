@@ -140,7 +140,7 @@ fn after_a_close_every_call_says_closed() {
         kind_of(named.get("a")),
         kind_of(named.clear()),
         kind_of(snapshot.get("a")),
-        kind_of(snapshot.keyspace(&named).get("a")),
+        kind_of(snapshot.keyspace(&named).unwrap().get("a")),
         kind_of(snapshot.iter().next().unwrap()),
         kind_of(db.snapshot().get("a")),
         kind_of(iter.next().unwrap()),

@@ -85,7 +85,7 @@ fn read_in_snapshots(scene: &Scene, running: &AtomicUsize) -> u64 {
     let (mut last, mut reads) = ([0; WRITERS as usize], 0);
     while running.load(Ordering::Acquire) > 0 {
         let snapshot = scene.db.snapshot();
-        let side = snapshot.keyspace(&scene.side);
+        let side = snapshot.keyspace(&scene.side).unwrap();
         for (writer, last) in (0..).zip(&mut last) {
             let round = check_writer(&snapshot, &side, writer);
             assert!(round >= *last, "time goes forward: {round} after {last}");
@@ -202,7 +202,7 @@ fn readers_see_whole_batches_in_order_beside_writers_and_compactions() {
     let side = db.keyspace("side").unwrap();
     let snapshot = db.snapshot();
     for writer in 0..WRITERS {
-        let round = check_writer(&snapshot, &snapshot.keyspace(&side), writer);
+        let round = check_writer(&snapshot, &snapshot.keyspace(&side).unwrap(), writer);
         assert_eq!(round, ROUNDS, "nothing is lost");
     }
     db.verify().unwrap();
