@@ -24,6 +24,7 @@ pub(crate) fn tell(db: &Db, total: u64, story: &mut Story<'_>) -> Result<(), Fai
     let started = Instant::now();
     let mut more = true;
     while more {
+        story.interrupt.check()?;
         let mut batch = Batch::new();
         for _ in 0..BATCH {
             more = trades.next(&mut key, &mut value);
