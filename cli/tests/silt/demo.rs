@@ -17,6 +17,7 @@ fn the_demo_tells_its_story_and_leaves_nothing_behind() {
         "a second",
         "DOGE-USD",
         "One hour of BTC-USD",
+        "13:30",
         "writes acknowledged",
         "found, every byte right",
         "came back",
