@@ -55,6 +55,21 @@ fn a_wrong_command_line_is_exit_code_2() {
 }
 
 #[test]
+fn a_wrong_command_line_can_be_read_by_a_program() {
+    let place = Place::new();
+    for (arguments, says) in [
+        (&["--json", "get"][..], "the following required arguments were not provided: <KEY>"),
+        (&["frob", "--json"], "unrecognized subcommand 'frob'"),
+    ] {
+        let ran = place.silt(arguments);
+        let facts: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+        assert_eq!((ran.code, &facts["error"]), (2, &"usage".into()), "{ran:?}");
+        assert_eq!(facts["message"], says);
+    }
+    assert!(place.silt(&["--json", "--help"]).text().contains("Usage"));
+}
+
+#[test]
 fn a_locked_database_is_exit_code_4() {
     let place = Place::new();
     place.silt(&["put", "a", "1"]).text();
