@@ -50,6 +50,8 @@ impl Place {
         let empty = match self.directory.read_dir() {
             Ok(mut files) => files.next().is_none(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+            // Opening says in better words that this is a file.
+            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => false,
             Err(error) => return Err(Failure::io("read", &self.directory, &error)),
         };
         if empty {

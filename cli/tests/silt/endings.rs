@@ -49,6 +49,11 @@ fn a_wrong_command_line_is_exit_code_2() {
         assert_eq!(ran.code, 2, "{arguments:?}: {ran:?}");
         assert!(ran.stdout.is_empty() && !ran.stderr.is_empty(), "{ran:?}");
     }
+    place.write("file", "");
+    for arguments in [["get", "a"], ["put", "a"]] {
+        let ran = place.silt(&["--db", "file", arguments[0], arguments[1]]);
+        ran.fails(2, "this path is a file");
+    }
     let help = place.silt(&["--help"]);
     assert!(help.text().contains("\\xNN") && help.text().contains("SILT_DB"), "{help:?}");
     assert!(help.text().contains("3 corruption"), "{help:?}");
@@ -111,8 +116,6 @@ fn a_flipped_byte_is_exit_code_3_and_named() {
 #[test]
 fn what_the_system_refuses_is_exit_code_5() {
     let place = Place::new();
-    place.write("file", "");
-    place.silt(&["--db", "file", "get", "a"]).fails(5, "file");
     place.silt(&["put", "a", "1"]).text();
     place.silt(&["export", "/none/file.tsv"]).fails(5, "/none/file.tsv");
     if cfg!(target_os = "linux") {
