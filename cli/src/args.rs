@@ -231,6 +231,7 @@ impl Arguments {
         Place {
             directory: directory.unwrap_or_else(|| PathBuf::from("silt-data")),
             keyspace: self.keyspace.clone(),
+            json: self.json,
         }
     }
 

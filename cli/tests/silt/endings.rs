@@ -75,6 +75,35 @@ fn a_wrong_command_line_can_be_read_by_a_program() {
 }
 
 #[test]
+fn what_was_dropped_from_the_log_is_told() {
+    let place = Place::new();
+    let db = siltstone::Db::open(place.path("db")).unwrap();
+    let mut batch = siltstone::Batch::new();
+    batch.put("a", "1");
+    db.write(batch).unwrap();
+    // A copy of the directory as a killed process leaves it, and a write that was cut off.
+    std::fs::create_dir(place.path("copy")).unwrap();
+    for file in place.path("db").read_dir().unwrap().map(Result::unwrap) {
+        std::fs::copy(file.path(), place.path("copy").join(file.file_name())).unwrap();
+    }
+    let segments = place.path("copy").read_dir().unwrap().map(|file| file.unwrap().path());
+    let mut logs: Vec<_> =
+        segments.filter(|path| path.extension().is_some_and(|kind| kind == "wal")).collect();
+    logs.sort();
+    let mut bytes = std::fs::read(&logs[0]).unwrap();
+    let end = bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1;
+    bytes.truncate(end.max(1));
+    bytes.extend_from_slice(&[0x5a; 40]);
+    std::fs::write(&logs[0], bytes).unwrap();
+    let ran = place.silt(&["--db", "copy", "get", "a"]);
+    assert_eq!(ran.text(), "1");
+    assert!(ran.stderr.starts_with("silt: dropped 40 bytes at the end of the log, "), "{ran:?}");
+    let ran = place.silt(&["--db", "copy", "--json", "put", "b", "2"]);
+    assert!(ran.code == 0 && ran.stderr.starts_with("{\"note\":\"dropped 40 bytes"), "{ran:?}");
+    assert_eq!(place.silt(&["--db", "copy", "scan"]).stderr, "");
+}
+
+#[test]
 fn a_locked_database_is_exit_code_4() {
     let place = Place::new();
     place.silt(&["put", "a", "1"]).text();
