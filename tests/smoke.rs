@@ -1,10 +1,12 @@
 //! A first walk through the whole house.
-use siltstone::fs::SimulatedFileSystem;
+#![expect(clippy::unwrap_used, reason = "a test may unwrap")]
+
+use siltstone::fs::{LintFileSystem, SimulatedFileSystem};
 use siltstone::{Background, Batch, Compression, Durability, Options};
 
 fn small(fs: &SimulatedFileSystem, seed: Option<u64>) -> Options {
     let options = Options::new()
-        .file_system(fs.clone())
+        .file_system(LintFileSystem::new(fs.clone()))
         .memory(4 << 20)
         .memtable_bytes(16 << 10)
         .block_bytes(512)
@@ -35,7 +37,6 @@ fn walk(seed: Option<u64>) {
     db.wait_idle().unwrap();
     assert_eq!(db.iter().count(), 4_000);
     db.verify().unwrap();
-    println!("{:#?}", db.stats());
     let trades = db.keyspace("trades").unwrap();
     let mut batch = Batch::new();
     batch.put("a", "1").put_in(&trades, "b", "2");
@@ -47,7 +48,6 @@ fn walk(seed: Option<u64>) {
     assert_eq!(db.iter().count(), 4_001);
     assert!(db.drop_keyspace("trades").unwrap());
     db.close().unwrap();
-    println!("{:?}", fs.names("data"));
 }
 
 #[test]

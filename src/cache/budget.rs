@@ -51,11 +51,6 @@ impl Budget {
         self.counter(part).load(Ordering::Relaxed)
     }
 
-    /// Bytes in all.
-    pub(crate) fn total(&self) -> usize {
-        self.total
-    }
-
     /// Bytes that cached blocks may use now: what the others leave, and a floor of an eighth, so
     /// that a burst of writes does not turn every read into a read from disk.
     pub(crate) fn blocks_capacity(&self) -> usize {
@@ -91,22 +86,7 @@ pub(crate) struct Charge {
     bytes: usize,
 }
 
-impl Charge {
-    /// Changes how many bytes are taken.
-    pub(crate) fn resize(&mut self, bytes: usize) {
-        if bytes >= self.bytes {
-            self.budget.add(self.part, bytes - self.bytes);
-        } else {
-            self.budget.subtract(self.part, self.bytes - bytes);
-        }
-        self.bytes = bytes;
-    }
-
-    /// Bytes taken.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
-    }
-}
+impl Charge {}
 
 impl Drop for Charge {
     fn drop(&mut self) {
@@ -119,14 +99,11 @@ mod tests {
     use crate::cache::budget::{Budget, Part};
 
     #[test]
-    fn charges_follow_their_size_and_end_with_their_owner() {
+    fn charges_add_up_and_end_with_their_owner() {
         let budget = Budget::new(1000);
-        let mut charge = budget.charge(Part::Memtables, 100);
+        let charge = budget.charge(Part::Memtables, 100);
         let other = budget.charge(Part::Memtables, 5);
-        charge.resize(300);
-        assert_eq!((budget.used(Part::Memtables), charge.bytes()), (305, 300));
-        charge.resize(20);
-        assert_eq!(budget.used(Part::Memtables), 25);
+        assert_eq!(budget.used(Part::Memtables), 105);
         drop(charge);
         assert_eq!((budget.used(Part::Memtables), budget.used(Part::Pinned)), (5, 0));
         drop(other);

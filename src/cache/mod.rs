@@ -6,5 +6,5 @@
 pub(crate) mod budget;
 pub(crate) mod slots;
 
-pub(crate) use crate::cache::budget::{Budget, Charge, Part};
-pub(crate) use crate::cache::slots::{Cache, CacheStats, Slots};
+pub(crate) use crate::cache::budget::{Budget, Part};
+pub(crate) use crate::cache::slots::Cache;

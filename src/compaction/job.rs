@@ -74,6 +74,7 @@ impl CompactionJob {
     }
 
     /// What it carries out.
+    #[cfg(test)]
     pub(crate) fn plan(&self) -> &Plan {
         &self.plan
     }

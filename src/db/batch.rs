@@ -1,12 +1,14 @@
 //! The batch: operations that happen together or not at all.
 
 use crate::db::bounds::{HalfOpen, KeyRange, check_key};
+use crate::db::engine::Engine;
 use crate::db::keyspace::Keyspace;
 use crate::error::{Error, Reason, Result};
 use crate::format::key::{DEFAULT_KEYSPACE, Kind};
 use crate::format::limits::BATCH_OPS_MAX;
 use crate::format::ops::{Op, OpsBuffer};
 use crate::state::keyspaces::KeyspaceCell;
+use crate::state::settings::Durability;
 use crate::sync::Arc;
 
 /// Operations that happen together or not at all, in one keyspace or across several.
@@ -157,8 +159,17 @@ impl Batch {
         cell.id
     }
 
+    /// Commits it, after every limit was checked.
+    pub(crate) fn commit(mut self, engine: &Engine, durability: Durability) -> Result<()> {
+        engine.writer()?;
+        self.check(engine.store.settings.batch_bytes_max)?;
+        engine.write(&mut self.ops, &self.keyspaces, durability)?;
+        engine.store.counters.user_bytes.add(self.user_bytes);
+        Ok(())
+    }
+
     /// Checks every limit, before anything is written.
-    pub(crate) fn check(&self, bytes_max: usize) -> Result<()> {
+    fn check(&self, bytes_max: usize) -> Result<()> {
         if let Some(error) = &self.invalid {
             return Err(error.clone());
         }
@@ -176,17 +187,5 @@ impl Batch {
             return Err(Error::invalid(Reason::BatchTooLarge { len, max }, what));
         }
         Ok(())
-    }
-
-    pub(crate) fn keyspaces(&self) -> &[Arc<KeyspaceCell>] {
-        &self.keyspaces
-    }
-
-    pub(crate) fn user_bytes(&self) -> u64 {
-        self.user_bytes
-    }
-
-    pub(crate) fn ops_mut(&mut self) -> &mut OpsBuffer {
-        &mut self.ops
     }
 }

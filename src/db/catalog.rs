@@ -42,7 +42,7 @@ impl Engine {
             },
             |edit, _| {
                 for created in &edit.keyspaces_created {
-                    let cell = KeyspaceCell::new(created.id, name, self.store.database);
+                    let cell = KeyspaceCell::new(created.id, name, self.store.opening);
                     self.store.keyspaces.insert(cell);
                 }
                 Ok(())
@@ -63,7 +63,7 @@ impl Engine {
         }
         let mut batch = Batch::new();
         batch.drop_keyspace(&cell);
-        if let Err(error) = self.write(batch, Durability::Sync) {
+        if let Err(error) = batch.commit(self, Durability::Sync) {
             cell.revive();
             return Err(error);
         }

@@ -6,7 +6,6 @@ use crate::db::cursor::Cursor;
 use crate::db::engine::{Crew, Engine};
 use crate::db::iter::Iter;
 use crate::db::keyspace::Keyspace;
-use crate::db::options::Options;
 use crate::db::snapshot::Snapshot;
 use crate::db::stats::{self, Stats};
 use crate::error::{Error, Result};
@@ -17,7 +16,6 @@ use crate::state::settings::Durability;
 use crate::state::signals::Stepper;
 use crate::sync::Arc;
 use crate::wal::RecoveryReport;
-use std::path::Path;
 
 /// An open database: an ordered map from bytes to bytes that survives.
 ///
@@ -46,20 +44,12 @@ pub struct Db {
 
 impl Db {
     pub(crate) fn new(engine: Arc<Engine>) -> Db {
-        let cell = KeyspaceCell::new(DEFAULT_KEYSPACE, "", engine.store.database);
+        let cell = KeyspaceCell::new(DEFAULT_KEYSPACE, "", engine.store.opening);
         Db { root: Keyspace::new(engine, cell) }
     }
 
     fn engine(&self) -> &Arc<Engine> {
         self.root.engine()
-    }
-
-    /// Opens the database in `directory`, and creates it if there is none, with default options.
-    ///
-    /// # Errors
-    /// See [`Options::open`].
-    pub fn open(directory: impl AsRef<Path>) -> Result<Db> {
-        Options::new().open(directory)
     }
 
     /// Sets a key to a value. `Ok` means durable, as the options say; by default it survives power
@@ -125,7 +115,7 @@ impl Db {
     /// # Errors
     /// As [`put`](Db::put); also if a keyspace of the batch is gone.
     pub fn write(&self, batch: Batch) -> Result<()> {
-        self.engine().write(batch, self.root.durability())
+        batch.commit(self.engine(), self.root.durability())
     }
 
     /// Writes a batch with a durability of its own.
@@ -133,11 +123,10 @@ impl Db {
     /// # Errors
     /// As [`write`](Db::write).
     pub fn write_with(&self, batch: Batch, durability: Durability) -> Result<()> {
-        self.engine().write(batch, durability)
+        batch.commit(self.engine(), durability)
     }
 
     /// All entries of the default keyspace in the order of their keys; see [`range`](Db::range).
-    #[must_use]
     pub fn iter(&self) -> Iter {
         self.root.iter()
     }
@@ -156,13 +145,11 @@ impl Db {
     /// }
     /// # Ok::<(), siltstone::Error>(())
     /// ```
-    #[must_use]
     pub fn range(&self, range: impl KeyRange) -> Iter {
         self.root.range(range)
     }
 
     /// The entries whose keys begin with `prefix`, exactly; see [`range`](Db::range).
-    #[must_use]
     pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Iter {
         self.root.prefix(prefix)
     }

@@ -7,22 +7,24 @@
 //! In a child after `fork` it does nothing at all: the files belong to the parent.
 
 use crate::compaction::manual::RangeRequest;
-use crate::db::batch::Batch;
 use crate::error::{Error, Reason, Result};
+use crate::format::filename::FileName;
 use crate::format::key::Seqno;
+use crate::format::ops::OpsBuffer;
 use crate::fs::FileLock;
-use crate::maintenance::compactor;
 use crate::maintenance::desk::Desk;
 use crate::maintenance::stepper::SeededStepper;
 use crate::maintenance::threads::Threads;
+use crate::maintenance::{cleanup, compactor};
 use crate::manifest::Edit;
 use crate::state::health::Duty;
+use crate::state::keyspaces::KeyspaceCell;
 use crate::state::settings::Durability;
 use crate::state::store::Store;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
 use crate::wal::RecoveryReport;
-use crate::write::commit::Committer;
+use crate::write::commit::{Committer, keyspace_gone};
 use std::fmt;
 
 /// Everything of one open database.
@@ -71,26 +73,36 @@ impl Engine {
         self.writer.as_ref().ok_or_else(read_only)
     }
 
-    /// Commits a batch; an empty one only makes what came before durable, if that is asked for.
-    pub(crate) fn write(&self, mut batch: Batch, durability: Durability) -> Result<()> {
-        let writer = self.writer()?;
-        batch.check(self.store.settings.batch_bytes_max)?;
-        if let Some(stranger) =
-            batch.keyspaces().iter().find(|cell| cell.database != self.store.database)
-        {
-            return Err(crate::write::commit::keyspace_gone(&stranger.name));
+    /// Whether a keyspace is of this opening of this database.
+    ///
+    /// # Errors
+    /// `Invalid`: its number means another keyspace here, or none.
+    pub(crate) fn check_own(&self, cell: &KeyspaceCell) -> Result<()> {
+        if cell.opening != self.store.opening {
+            return Err(keyspace_gone(&cell.name));
         }
-        if batch.is_empty() {
+        Ok(())
+    }
+
+    /// Commits operations; none at all only make what came before durable, if that is asked for.
+    pub(crate) fn write(
+        &self,
+        ops: &mut OpsBuffer,
+        keyspaces: &[Arc<KeyspaceCell>],
+        durability: Durability,
+    ) -> Result<()> {
+        let writer = self.writer()?;
+        for cell in keyspaces {
+            self.check_own(cell)?;
+        }
+        if ops.count() == 0 {
             self.store.check_write()?;
             return match durability {
                 Durability::Sync => writer.committer.sync(),
                 Durability::Buffered => Ok(()),
             };
         }
-        let user_bytes = batch.user_bytes();
-        let cells = batch.keyspaces().to_vec();
-        writer.committer.commit(batch.ops_mut(), &cells, durability)?;
-        self.store.counters.user_bytes.add(user_bytes);
+        writer.committer.commit(ops, keyspaces, durability)?;
         writer.crew.maybe_step();
         Ok(())
     }
@@ -144,7 +156,8 @@ impl Engine {
             if let Some(error) = store.health.any_background_error() {
                 return Some(Err(error));
             }
-            if !store.view.load().sealed.is_empty() || !store.trash.is_empty() {
+            let has_trash = !store.trash.is_empty_with(|| !store.context.has_released());
+            if has_trash || !store.view.load().sealed.is_empty() {
                 return None;
             }
             match compactor::is_settled(store, &writer.desk) {
@@ -176,7 +189,11 @@ impl Engine {
         let clean_close = Some(writer.committer.end()?);
         self.store.ledger.record(|_| Ok(Edit { clean_close, ..Edit::default() }), |_, _| Ok(()))?;
         // The last record of a manifest looks like a torn tail: one more makes this one certain.
-        self.store.ledger.settle()
+        self.store.ledger.settle()?;
+        // What the flush freed goes now, so that a closed database takes no more room than it needs.
+        let floor = self.store.ledger.inspect(|state| state.wal_floor());
+        let is_needed = |name| !matches!(name, FileName::Wal(segment) if segment < floor);
+        cleanup::sweep(&*self.store.fs, &self.store.directory, is_needed)
     }
 }
 

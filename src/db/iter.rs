@@ -85,36 +85,42 @@ impl Iter {
         self.engine.store.health.check_read()?;
         let open =
             || sources::scan(&range.view, range.start.clone(), range.end.clone(), range.seqno);
-        let other_is_open = if forward { self.back.is_some() } else { self.front.is_some() };
-        let scan = if forward {
-            self.front.get_or_insert_with(open)
-        } else {
-            self.back.get_or_insert_with(|| {
-                let mut scan = open();
-                scan.seek_back();
-                scan
-            })
-        };
-        let found = if forward { scan.next()? } else { scan.prev()? };
-        if !found {
-            return Ok(None);
-        }
-        let (user_key, value) = (scan.key(), scan.value());
-        // Both ends have met when one passes what the other has already given.
-        if other_is_open && (user_key < &range.start[..] || user_key >= &range.end[..]) {
-            return Ok(None);
-        }
-        let entry = (Slice::from(&user_key[KEYSPACE_ID_BYTES..]), Slice::from(value));
         if forward {
+            let scan = self.front.get_or_insert_with(open);
+            if !scan.next()? {
+                return Ok(None);
+            }
+            let entry = entry(scan);
+            // The other half must not give what this one gave, whether it is open yet or not.
+            if let Some(back) = &mut self.back {
+                back.begin_behind(scan.key());
+            }
             range.start.clear();
-            range.start.extend_from_slice(user_key);
+            range.start.extend_from_slice(scan.key());
             range.start.push(0);
-        } else {
-            range.end.clear();
-            range.end.extend_from_slice(user_key);
+            return Ok(Some(entry));
         }
+        let scan = self.back.get_or_insert_with(|| {
+            let mut scan = open();
+            scan.seek_back();
+            scan
+        });
+        if !scan.prev()? {
+            return Ok(None);
+        }
+        let entry = entry(scan);
+        if let Some(front) = &mut self.front {
+            front.end_before(scan.key());
+        }
+        range.end.clear();
+        range.end.extend_from_slice(scan.key());
         Ok(Some(entry))
     }
+}
+
+/// The entry that a scan has just crossed, copied.
+fn entry(scan: &ViewScan) -> (Slice, Slice) {
+    (Slice::from(&scan.key()[KEYSPACE_ID_BYTES..]), Slice::from(scan.value()))
 }
 
 impl Iterator for Iter {

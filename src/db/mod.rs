@@ -1,7 +1,7 @@
 //! The roof: what a user of the library holds in their hands.
 //!
-//! [`Db`] and [`Keyspace`] are thin doors. [`options`] says how to open, [`open`] and [`recover`] do
-//! it, [`engine`] is one open database with its life from open to close.
+//! [`Db`] and [`Keyspace`] are thin doors. [`options`] says how to open; [`open`], [`grounds`] and
+//! [`recover`] do it; [`engine`] is one open database with its life from open to close.
 
 pub(crate) mod batch;
 pub(crate) mod bounds;
@@ -11,8 +11,10 @@ pub(crate) mod cursor;
 pub(crate) mod db;
 pub(crate) mod directory;
 pub(crate) mod engine;
+pub(crate) mod grounds;
 pub(crate) mod iter;
 pub(crate) mod keyspace;
+pub(crate) mod map;
 pub(crate) mod open;
 pub(crate) mod options;
 pub(crate) mod read_only;

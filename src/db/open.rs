@@ -10,51 +10,62 @@
 //!
 //! [`recover`]: crate::db::recover
 
-use crate::cache::{Budget, Cache};
 use crate::db::db::Db;
 use crate::db::directory::{self, Found, Listing};
 use crate::db::engine::{Crew, Engine, Writer};
+use crate::db::grounds::{Grounds, load_state, lock, no_database};
 use crate::db::options::Options;
 use crate::db::recover::{self, Recovered};
-use crate::error::{Error, Reason, Result};
+use crate::error::Result;
 use crate::format::filename::FileName;
-use crate::fs::{FileLock, FileSystem, LockKind};
+use crate::fs::{FileLock, LockKind};
 use crate::maintenance::cleanup::{self, Cleanup};
 use crate::maintenance::compactor::Compactor;
 use crate::maintenance::desk::Desk;
 use crate::maintenance::flusher::Flusher;
-use crate::maintenance::log_keeper::LogKeeper;
 use crate::maintenance::stepper::SeededStepper;
 use crate::maintenance::threads::Threads;
-use crate::maintenance::worker::Worker;
-use crate::manifest::{ManifestWriter, State, load, point_current, read_current};
+use crate::manifest::{ManifestWriter, State, point_current};
 use crate::memtable::Memtable;
-use crate::state::counters::Counters;
-use crate::state::gauges::Gauges;
-use crate::state::health::Health;
-use crate::state::keyspaces::{KeyspaceCell, Keyspaces};
-use crate::state::ledger::Ledger;
-use crate::state::sequence::Sequence;
-use crate::state::settings::{Background, Settings};
-use crate::state::signals::{Signals, Stepper};
-use crate::state::snapshots::Snapshots;
+use crate::state::settings::Background;
+use crate::state::signals::Stepper;
 use crate::state::store::Store;
-use crate::state::trash::Trash;
-use crate::state::view::{Parts, ViewCell};
+use crate::state::view::Parts;
+use crate::state::worker::Worker;
 use crate::sync::Arc;
-use crate::table::TableContext;
 use crate::version::Version;
 use crate::wal::{Prepared, SegmentWriter, prepare};
 use crate::write::commit::Committer;
 use crate::write::line::Line;
-use std::io;
-use std::path::{Path, PathBuf};
+use crate::write::log_keeper::{LogKeeper, RESERVE_BYTES_MIN};
+use std::path::Path;
 
-/// Room for the first segment of a handle: most handles write little.
-const FIRST_SEGMENT_BYTES: u64 = 1 << 20;
+impl Db {
+    /// Opens the database in `directory`, and creates it if there is none, with default options.
+    ///
+    /// # Errors
+    /// See [`Options::open`].
+    pub fn open(directory: impl AsRef<Path>) -> Result<Db> {
+        Options::new().open(directory)
+    }
+}
 
-/// Opens a database for writing.
-pub(crate) fn open(options: &Options, path: &Path) -> Result<Db> {
+impl Options {
+    /// Opens the database in `directory`, and creates it if there is none.
+    ///
+    /// The directory is looked at before anything is changed: what is not a Siltstone database, or is
+    /// damaged, locked or of a newer format, is left as it was.
+    ///
+    /// # Errors
+    /// `Locked` if another handle or process has it open, `Corruption` if it is damaged, `Unsupported`
+    /// if its format is newer, `Invalid` if the path is something else, `Io` or `DiskFull` from the
+    /// operating system.
+    pub fn open(&self, directory: impl AsRef<Path>) -> Result<Db> {
+        open(self, directory.as_ref())
+    }
+}
+
+fn open(options: &Options, path: &Path) -> Result<Db> {
     let settings = options.settings()?;
     let fs = options.fs();
     let directory = directory::absolute(&**fs, path)?;
@@ -76,114 +87,6 @@ pub(crate) fn open(options: &Options, path: &Path) -> Result<Db> {
     start(grounds, recovered, lock)
 }
 
-/// The error of a directory without a database, when none is to be created.
-pub(crate) fn no_database(directory: &Path) -> Error {
-    let what = "there is no database here; open it with `create_if_missing` to create one";
-    Error::invalid_path(directory, Reason::NotADatabase, what)
-}
-
-/// Takes the lock of a directory.
-pub(crate) fn lock(
-    fs: &dyn FileSystem,
-    directory: &Path,
-    how: LockKind,
-) -> Result<Box<dyn FileLock>> {
-    let path = FileName::Lock.in_directory(directory);
-    fs.lock(&path, how).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => {
-            let what =
-                "the database is open already, in this process or another one; close it there";
-            Error::locked(&path, what)
-        }
-        _ => Error::io("lock the database", &path, error),
-    })
-}
-
-/// What the manifest says, checked against the directory.
-pub(crate) fn load_state(
-    fs: &dyn FileSystem,
-    directory: &Path,
-    listing: &Listing,
-) -> Result<State> {
-    let Some(manifest) = read_current(fs, directory)? else { return Err(no_database(directory)) };
-    let state = load(fs, directory, manifest)?.state;
-    for (_, facts) in state.tables().iter() {
-        let name = FileName::Table(facts.id);
-        match listing.len_of(name) {
-            Some(len) if len == facts.size_bytes => {}
-            found => {
-                let found = found.map_or("is missing".to_owned(), |len| format!("has {len}"));
-                let what = format!(
-                    "the manifest knows this table with {} bytes; it {found}",
-                    facts.size_bytes
-                );
-                return Err(Error::corruption(&name.in_directory(directory), 0, what));
-            }
-        }
-    }
-    Ok(state)
-}
-
-/// What is needed before there is a store: where the database lives and what it may use.
-pub(crate) struct Grounds {
-    pub(crate) fs: Arc<dyn FileSystem>,
-    pub(crate) directory: PathBuf,
-    pub(crate) database: u64,
-    pub(crate) settings: Settings,
-    pub(crate) budget: Arc<Budget>,
-    pub(crate) context: Arc<TableContext>,
-}
-
-impl Grounds {
-    pub(crate) fn new(
-        fs: &Arc<dyn FileSystem>,
-        directory: PathBuf,
-        database: u64,
-        settings: Settings,
-    ) -> Grounds {
-        let budget = Budget::new(settings.memory_bytes);
-        let cache = Cache::new(Arc::clone(&budget));
-        let context = TableContext::new(Arc::clone(fs), directory.clone(), database, cache);
-        Grounds { fs: Arc::clone(fs), directory, database, settings, budget, context }
-    }
-
-    /// Everything that threads share. `parts` is the first view.
-    pub(crate) fn store(
-        self,
-        state: State,
-        manifest: Option<ManifestWriter>,
-        parts: Parts,
-    ) -> Arc<Store> {
-        let health = Arc::new(Health::default());
-        let cells = state.keyspaces().by_name().iter();
-        let cells = cells.map(|(name, &id)| KeyspaceCell::new(id, name, self.database));
-        let (keyspaces, last_seqno) = (Keyspaces::new(cells), state.last_seqno());
-        let gauges = Gauges::new();
-        gauges.note_shape(parts.sealed.len(), parts.version.level(0).len());
-        let place = (Arc::clone(&self.fs), self.directory.clone());
-        let ledger = Ledger::new(place, Arc::clone(&health), (state, manifest));
-        Arc::new(Store {
-            fs: self.fs,
-            directory: self.directory,
-            database: self.database,
-            settings: self.settings,
-            context: self.context,
-            budget: self.budget,
-            process: std::process::id(),
-            view: ViewCell::new(parts),
-            sequence: Sequence::new(last_seqno),
-            snapshots: Arc::new(Snapshots::default()),
-            health,
-            signals: Signals::default(),
-            ledger,
-            keyspaces,
-            counters: Counters::default(),
-            gauges,
-            trash: Trash::default(),
-        })
-    }
-}
-
 /// Steps 5 and 6 of the caption.
 fn start(grounds: Grounds, recovered: Recovered, lock: Box<dyn FileLock>) -> Result<Db> {
     let Recovered { mut state, mut next_file, report } = recovered;
@@ -193,7 +96,7 @@ fn start(grounds: Grounds, recovered: Recovered, lock: Box<dyn FileLock>) -> Res
         next_file - 1
     };
     let (segment, manifest) = (draw(), draw());
-    let reserve = grounds.settings.segment_bytes.min(FIRST_SEGMENT_BYTES);
+    let reserve = grounds.settings.segment_bytes.min(RESERVE_BYTES_MIN);
     let prepared = prepare(&*fs, &directory, segment, reserve)?;
     recover::begin_life(&mut state, segment, next_file)?;
     let writer = ManifestWriter::create(&fs, &directory, manifest, &state)?;
@@ -201,7 +104,7 @@ fn start(grounds: Grounds, recovered: Recovered, lock: Box<dyn FileLock>) -> Res
 
     let needed = needed_files(&state, manifest);
     let version = Arc::new(Version::from_state(&grounds.context, &state));
-    let memtable = Arc::new(Memtable::new(segment));
+    let memtable = grounds.settings.memtable(segment, &grounds.budget);
     let active = Arc::clone(&memtable);
     let next_seqno = state.last_seqno() + 1;
     let store = grounds.store(state, Some(writer), Parts { active, sealed: Vec::new(), version });

@@ -1,8 +1,6 @@
 //! How to open a database: few knobs, each with a default that most never change.
 
 use crate::compaction::policy::Policy;
-use crate::db::db::Db;
-use crate::db::{open, read_only};
 use crate::error::{Error, Reason, Result};
 use crate::format::limits::LEVELS;
 use crate::fs::{FileSystem, OsFileSystem};
@@ -10,7 +8,6 @@ use crate::state::settings::{Background, Durability, Settings};
 use crate::sync::Arc;
 use crate::table::{Compression, FilterKind};
 use crate::wal::Recovery;
-use std::path::Path;
 use std::time::Duration;
 
 const MEMORY_MIN: usize = 1 << 20;
@@ -150,27 +147,6 @@ impl Options {
     pub fn background(mut self, background: Background) -> Options {
         self.background = background;
         self
-    }
-
-    /// Opens the database in `directory`, and creates it if there is none.
-    ///
-    /// The directory is looked at before anything is changed: what is not a Siltstone database, or is
-    /// damaged, locked or of a newer format, is left as it was.
-    ///
-    /// # Errors
-    /// `Locked` if another handle or process has it open, `Corruption` if it is damaged, `Unsupported`
-    /// if its format is newer, `Invalid` if the path is something else, `Io` or `DiskFull` from the
-    /// operating system.
-    pub fn open(&self, directory: impl AsRef<Path>) -> Result<Db> {
-        open::open(self, directory.as_ref())
-    }
-
-    /// Opens the database in `directory` to read only: no byte is written, also not to the log.
-    ///
-    /// # Errors
-    /// As [`open`](Options::open); `Locked` while a writer has it open; `Invalid` if there is none.
-    pub fn open_read_only(&self, directory: impl AsRef<Path>) -> Result<Db> {
-        read_only::open(self, directory.as_ref())
     }
 
     pub(crate) fn fs(&self) -> &Arc<dyn FileSystem> {

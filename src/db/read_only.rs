@@ -6,7 +6,7 @@
 use crate::db::db::Db;
 use crate::db::directory::{self, Found, Listing};
 use crate::db::engine::Engine;
-use crate::db::open::{Grounds, load_state, lock, no_database};
+use crate::db::grounds::{Grounds, load_state, lock, no_database};
 use crate::db::options::Options;
 use crate::db::recover::{LogFindings, replay_log};
 use crate::error::{Error, ErrorKind, Result};
@@ -19,8 +19,17 @@ use crate::version::Version;
 use std::io;
 use std::path::Path;
 
-/// Opens a database to read only.
-pub(crate) fn open(options: &Options, path: &Path) -> Result<Db> {
+impl Options {
+    /// Opens the database in `directory` to read only: no byte is written, also not to the log.
+    ///
+    /// # Errors
+    /// As [`open`](Options::open); `Locked` while a writer has it open; `Invalid` if there is none.
+    pub fn open_read_only(&self, directory: impl AsRef<Path>) -> Result<Db> {
+        open(self, directory.as_ref())
+    }
+}
+
+fn open(options: &Options, path: &Path) -> Result<Db> {
     let settings = options.settings()?;
     let fs = options.fs();
     let directory = directory::absolute(&**fs, path)?;
@@ -33,10 +42,12 @@ pub(crate) fn open(options: &Options, path: &Path) -> Result<Db> {
     let grounds = Grounds::new(fs, directory, state.database(), settings);
 
     let mut findings = LogFindings::default();
-    let mut memtables = vec![Arc::new(Memtable::new(0))];
+    // Nothing is reserved: they get what the log has, and no more.
+    let new_memtable = || Arc::new(Memtable::new(0).charged_to(&grounds.budget, 0));
+    let mut memtables = vec![new_memtable()];
     let report = replay_log(&grounds, &state, &listing, options.recovery_mode(), &mut |batch| {
         if memtables[0].size_bytes() >= grounds.settings.memtable_bytes {
-            memtables.insert(0, Arc::new(Memtable::new(0)));
+            memtables.insert(0, new_memtable());
         }
         findings.apply(&memtables[0], batch)
     })?;

@@ -9,7 +9,7 @@
 use crate::compaction::flush::FlushJob;
 use crate::compaction::sieve::Progress;
 use crate::db::directory::Listing;
-use crate::db::open::Grounds;
+use crate::db::grounds::Grounds;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::key::{Kind, Seqno};
 use crate::format::ops;
@@ -22,7 +22,8 @@ use crate::write::apply::apply;
 use std::collections::BTreeSet;
 
 /// Numbers left out behind a torn tail, so that what was dropped never shares one with what follows.
-const SEQNO_GAP: Seqno = 1 << 24;
+/// More than a log can hold.
+const SEQNO_GAP: Seqno = 1 << 32;
 
 /// What the database is after recovery; nothing points to it yet.
 pub(crate) struct Recovered {
@@ -48,12 +49,13 @@ pub(crate) fn recover(
 ) -> Result<Recovered> {
     let mut next_file = state.next_file().max(listing.largest_number() + 1);
     let mut tables: Vec<(u8, TableFacts)> = Vec::new();
-    let mut memtable = Arc::new(Memtable::new(0));
+    let new_memtable = || grounds.settings.memtable(0, &grounds.budget);
+    let mut memtable = new_memtable();
     let mut findings = LogFindings::default();
     let mut report = replay_log(grounds, &state, listing, mode, &mut |batch| {
         findings.apply(&memtable, batch)?;
         if memtable.size_bytes() >= grounds.settings.memtable_bytes {
-            let full = std::mem::replace(&mut memtable, Arc::new(Memtable::new(0)));
+            let full = std::mem::replace(&mut memtable, new_memtable());
             tables.extend(write_table(grounds, &full, &mut next_file)?);
         }
         Ok(())
@@ -104,7 +106,7 @@ pub(crate) fn replay_log(
         clean_close,
         recovery: mode,
     };
-    Ok(replay(&request, sink)?.report)
+    replay(&request, sink)
 }
 
 impl LogFindings {

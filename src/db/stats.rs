@@ -20,7 +20,7 @@ pub struct Stats {
     pub raw_bytes: u64,
     /// Memtables: the active one and those that wait for the flusher.
     pub memtables: usize,
-    /// Bytes of memory that memtables use.
+    /// Bytes of memory that memtables use or have reserved, also those that only readers still hold.
     pub memtable_bytes: usize,
     /// Bytes of memory that filters and indexes use.
     pub pinned_bytes: usize,
@@ -116,7 +116,7 @@ pub(crate) fn collect(engine: &Engine) -> Stats {
         raw_bytes: view.version.tables().map(|handle| handle.facts().raw_bytes).sum(),
         levels,
         memtables: view.memtables().count(),
-        memtable_bytes: view.memtables().map(|memtable| memtable.size_bytes()).sum(),
+        memtable_bytes: store.budget.used(Part::Memtables),
         pinned_bytes: store.budget.used(Part::Pinned),
         cache_bytes: cache.used_bytes,
         cache_hits: cache.hits,

@@ -87,12 +87,6 @@ pub(crate) fn keyspace_end(keyspace: u32) -> [u8; KEYSPACE_ID_BYTES] {
     keyspace_prefix(keyspace + 1)
 }
 
-/// Keyspace id and caller's key of a user key; `None` if it is too short to be one.
-pub(crate) fn split_user_key(user_key: &[u8]) -> Option<(u32, &[u8])> {
-    let (prefix, key) = user_key.split_at_checked(KEYSPACE_ID_BYTES)?;
-    Some((BigEndian::read_u32(prefix), key))
-}
-
 /// The first eight bytes of a key as a number that sorts like them: most comparisons end here.
 pub(crate) fn head(key: &[u8]) -> u64 {
     match key.first_chunk::<8>() {
@@ -112,7 +106,7 @@ pub(crate) fn compare(left: (&[u8], Seqno), right: (&[u8], Seqno)) -> Ordering {
 
 #[cfg(test)]
 mod tests {
-    use crate::format::key::{Kind, compare, head, keyspace_end, split_user_key, user_key};
+    use crate::format::key::{Kind, compare, head, keyspace_end, user_key};
     use proptest::prelude::*;
     use std::cmp::Ordering;
 
@@ -129,8 +123,6 @@ mod tests {
         fn user_keys_sort_by_keyspace_then_key(a: (u32, Vec<u8>), b: (u32, Vec<u8>)) {
             let order = user_key(a.0, &a.1).cmp(&user_key(b.0, &b.1));
             prop_assert_eq!(order, a.cmp(&b));
-            let key = user_key(a.0, &a.1);
-            prop_assert_eq!(split_user_key(&key), Some((a.0, &a.1[..])));
         }
     }
 

@@ -30,7 +30,7 @@ use crate::format::record::{HEADER_BYTES, Place, RecordHeader, RecordType};
 use crate::journal::marker::{MARKER_PAYLOAD_BYTES, Marker};
 use crate::journal::pieces::Pieces;
 use crate::journal::repair;
-use crate::journal::replay::{Source, header_at, payload_of};
+use crate::journal::source::{Source, header_at, payload_of};
 
 /// What a disk loses or keeps as a whole. Larger physical sectors are multiples of it.
 const SECTOR_BYTES: u64 = 512;

@@ -9,10 +9,12 @@ mod marker;
 mod pieces;
 mod repair;
 mod replay;
+mod source;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use crate::journal::replay::{Diagnosis, End, Record, Records, Source, replay};
+pub(crate) use crate::journal::replay::{Diagnosis, End, Record, Records, replay};
+pub(crate) use crate::journal::source::Source;
 pub(crate) use crate::journal::writer::{Draft, JournalWriter};

@@ -8,10 +8,10 @@
 use crate::error::{Error, Result};
 use crate::format::filename::FileName;
 use crate::fs::FileSystem;
-use crate::maintenance::worker::{Step, Worker};
 use crate::state::health::Duty;
 use crate::state::store::Store;
 use crate::state::trash::Freed;
+use crate::state::worker::{Step, Worker};
 use crate::sync::Arc;
 use std::io;
 use std::path::Path;
@@ -19,21 +19,23 @@ use std::path::Path;
 /// Deletes what nothing needs.
 pub(crate) struct Cleanup {
     store: Arc<Store>,
-    waiting: Vec<Freed>,
 }
 
 impl Cleanup {
     pub(crate) fn new(store: Arc<Store>) -> Cleanup {
-        Cleanup { store, waiting: Vec::new() }
+        Cleanup { store }
     }
 
-    fn collect(&mut self) {
-        let at_record = self.store.ledger.records();
-        let freed = |name| Freed { name, at_record };
-        let tables = self.store.context.take_released().into_iter().map(FileName::Table);
-        let manifests = self.store.ledger.take_retired().into_iter().map(FileName::Manifest);
-        self.waiting.extend(tables.chain(manifests).map(freed));
-        self.waiting.extend(self.store.trash.take());
+    fn collect(&self) {
+        let store = &*self.store;
+        store.trash.gather(|| {
+            let tables = store.context.take_released().into_iter().map(FileName::Table);
+            let manifests = store.ledger.take_retired().into_iter().map(FileName::Manifest);
+            let names: Vec<FileName> = tables.chain(manifests).collect();
+            // Only now: the record that freed the last of them must be among those counted.
+            let at_record = if names.is_empty() { 0 } else { store.ledger.records() };
+            names.into_iter().map(|name| Freed { name, at_record }).collect()
+        });
     }
 }
 
@@ -43,23 +45,19 @@ impl Worker for Cleanup {
     }
 
     fn step(&mut self) -> Result<Step> {
-        self.store.health.check_background()?;
+        let store = &*self.store;
+        store.health.check_background()?;
         self.collect();
-        let Some(last) = self.waiting.last() else { return Ok(Step::Idle) };
-        if last.at_record >= self.store.ledger.records() {
-            self.store.ledger.settle()?;
+        let Some(freed) = store.trash.next() else { return Ok(Step::Idle) };
+        if freed.at_record >= store.ledger.records() {
+            store.ledger.settle()?;
         }
-        let records = self.store.ledger.records();
-        let Some(freed) = self.waiting.pop() else { return Ok(Step::Idle) };
-        if freed.at_record >= records {
-            self.waiting.push(freed);
-            return Ok(Step::Worked);
+        let removed = remove(&*store.fs, &store.directory, freed.name);
+        store.trash.forget(freed);
+        if store.trash.next().is_none() {
+            store.signals.ring();
         }
-        remove(&*self.store.fs, &self.store.directory, freed.name)?;
-        if self.waiting.is_empty() {
-            self.store.signals.ring();
-        }
-        Ok(Step::Worked)
+        removed.map(|()| Step::Worked)
     }
 }
 

@@ -3,7 +3,7 @@
 //! What to do is decided by `compaction::picker`, a pure function of the shape of the tree. The
 //! [`Desk`](crate::maintenance::desk::Desk) is where several compactors agree who works on what.
 
-use crate::compaction::hints::Hints;
+use crate::compaction::hints::{Hints, range_tombstones};
 use crate::compaction::job::{CompactionJob, JobInputs, Outcome};
 use crate::compaction::manual::{RangeStep, pick_range};
 use crate::compaction::picker::pick;
@@ -11,13 +11,12 @@ use crate::compaction::plan::{Claim, Plan};
 use crate::compaction::sieve::Progress;
 use crate::error::{Error, Result};
 use crate::format::key::Seqno;
-use crate::format::range_tombstone::Fragments;
 use crate::maintenance::desk::{Desk, Sheet, Task};
 use crate::maintenance::install;
-use crate::maintenance::worker::{Step, Worker};
 use crate::manifest::Edit;
 use crate::state::health::Duty;
 use crate::state::store::Store;
+use crate::state::worker::{Step, Worker};
 use crate::sync::Arc;
 use crate::version::Version;
 use std::time::Duration;
@@ -119,8 +118,10 @@ impl Worker for Compactor {
                 return Ok(Step::Worked);
             }
             Ok(Progress::Done(outcome)) => self.finish(outcome, running.began),
-            // What the job had written is garbage that the next open sweeps.
-            Err(error) => Err(error),
+            Err(error) => {
+                self.store.trash.put_unnamed(running.job.abandoned());
+                Err(error)
+            }
         };
         self.end(&running.task, outcome.as_ref().err());
         outcome.map(|()| Step::Worked)
@@ -149,15 +150,11 @@ fn choose(
 
 /// What the picker should know beside the shape.
 fn hints(store: &Store, version: &Version) -> Result<Hints> {
-    let mut tombstones = Vec::new();
-    for handle in version.tables().filter(|handle| handle.facts().range_deletes > 0) {
-        tombstones.extend(handle.table()?.range_tombstones().tombstones());
-    }
     let moments: Vec<Seqno> = store.snapshots.freeze(&store.sequence);
     Ok(Hints {
         idle: false,
         oldest_snapshot: moments.first().copied().unwrap_or(0),
-        range_tombstones: Fragments::build(tombstones),
+        range_tombstones: range_tombstones(version.tables())?,
         running: Vec::<Claim>::new(),
     })
 }

@@ -7,12 +7,12 @@ use crate::compaction::flush::FlushJob;
 use crate::compaction::sieve::Progress;
 use crate::error::Result;
 use crate::maintenance::install;
-use crate::maintenance::worker::{Step, Worker};
 use crate::manifest::Edit;
 use crate::memtable::Memtable;
 use crate::state::health::Duty;
 use crate::state::store::Store;
 use crate::state::view::Sealed;
+use crate::state::worker::{Step, Worker};
 use crate::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +41,9 @@ impl Flusher {
         let Some(Sealed { memtable, last_seqno }) = view.sealed.last() else {
             return Ok(Step::Idle);
         };
+        // The memtable that took its place was charged to the budget in the middle of a commit,
+        // where there is no time to make room for it.
+        self.store.context.cache.trim();
         if self.store.sequence.visible() < *last_seqno {
             return Ok(Step::IdleFor(SETTLE_POLL));
         }
@@ -62,13 +65,17 @@ impl Worker for Flusher {
 
     fn step(&mut self) -> Result<Step> {
         let Some(mut running) = self.running.take() else { return self.begin() };
-        // On an error the job is dropped: its file is garbage, the next attempt takes a new number.
-        let flushed = match running.job.step()? {
-            Progress::More => {
+        let flushed = match running.job.step() {
+            Ok(Progress::More) => {
                 self.running = Some(running);
                 return Ok(Step::Worked);
             }
-            Progress::Done(flushed) => flushed,
+            Ok(Progress::Done(flushed)) => flushed,
+            Err(error) => {
+                // Its file is garbage, and the next attempt takes a new number.
+                self.store.trash.put_unnamed(running.job.abandoned());
+                return Err(error);
+            }
         };
         let bytes = flushed.table.as_ref().map_or(0, |facts| facts.size_bytes);
         let added = flushed.table.into_iter().map(|facts| (0, facts)).collect();

@@ -1,6 +1,6 @@
 //! Background work: flushing, compacting, preparing, deleting.
 //!
-//! Each kind of work is a [`worker::Worker`] that does a bounded step at a time. In production each
+//! Each kind of work is a [`Worker`](crate::state::worker::Worker) that does a bounded step at a time. In production each
 //! has a thread ([`threads`]); in stepped mode a seed chooses whose turn it is ([`stepper`]).
 //! [`install`] is the only way a version changes, [`cleanup`] the only place that deletes files.
 
@@ -9,7 +9,5 @@ pub(crate) mod compactor;
 pub(crate) mod desk;
 pub(crate) mod flusher;
 pub(crate) mod install;
-pub(crate) mod log_keeper;
 pub(crate) mod stepper;
 pub(crate) mod threads;
-pub(crate) mod worker;

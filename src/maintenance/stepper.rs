@@ -3,9 +3,9 @@
 //! One seed and one sequence of calls by one user thread give one sequence of calls to the file
 //! system. So a test that found something can be run again, and every point of it can be crashed at.
 
-use crate::maintenance::worker::{Step, Worker};
 use crate::state::signals::Stepper;
 use crate::state::store::Store;
+use crate::state::worker::{Step, Worker};
 use crate::sync::{Arc, Mutex, Weak};
 use std::fmt;
 

@@ -5,8 +5,8 @@
 //! waits: a waiter gets an error, never silence.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::maintenance::worker::{Step, Worker};
 use crate::state::store::Store;
+use crate::state::worker::{Step, Worker};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex, thread};
 use std::panic::{AssertUnwindSafe, catch_unwind};

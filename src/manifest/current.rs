@@ -94,7 +94,7 @@ fn parse(bytes: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use crate::error::ErrorKind;
-    use crate::fs::{CrashProfile, FileSystem, SimulatedFileSystem};
+    use crate::fs::{CrashProfile, SimulatedFileSystem};
     use crate::manifest::current::{BYTES_MAX, content, point_current, read_current};
     use std::path::Path;
 

@@ -9,16 +9,6 @@ use crate::format::limits::{KEYSPACE_ID_MAX, KEYSPACE_NAME_BYTES_MAX};
 use crate::manifest::edit::{Edit, KeyspaceFacts};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What an id stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeyspaceStatus {
-    Live,
-    /// Operations on it that are still in the WAL are to be ignored.
-    Dropped,
-    /// Not given out yet: no valid operation names it.
-    Unknown,
-}
-
 /// The keyspaces of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Keyspaces {
@@ -44,6 +34,7 @@ impl Keyspaces {
     }
 
     /// The name of a live keyspace.
+    #[cfg(test)]
     pub(crate) fn name(&self, id: u32) -> Option<&str> {
         self.names.get(&id).map(String::as_str)
     }
@@ -51,17 +42,6 @@ impl Keyspaces {
     /// The id that the next keyspace gets.
     pub(crate) fn next(&self) -> u32 {
         self.next
-    }
-
-    /// What an id stands for.
-    pub(crate) fn status(&self, id: u32) -> KeyspaceStatus {
-        if id == DEFAULT_KEYSPACE || self.names.contains_key(&id) {
-            KeyspaceStatus::Live
-        } else if id < self.next {
-            KeyspaceStatus::Dropped
-        } else {
-            KeyspaceStatus::Unknown
-        }
     }
 
     /// All live keyspaces as facts, by id.
@@ -122,7 +102,7 @@ impl Keyspaces {
 #[cfg(test)]
 mod tests {
     use crate::manifest::edit::{Edit, KeyspaceFacts};
-    use crate::manifest::keyspaces::{KeyspaceStatus, Keyspaces};
+    use crate::manifest::keyspaces::Keyspaces;
 
     fn edit(created: &[(u32, &str)], dropped: &[u32], next: u32) -> Edit {
         let facts = |&(id, name): &(u32, &str)| KeyspaceFacts { id, name: name.to_owned() };
@@ -139,15 +119,9 @@ mod tests {
         let mut keyspaces = Keyspaces::new();
         keyspaces.apply(&edit(&[(1, "a"), (3, "b")], &[], 4));
         keyspaces.apply(&edit(&[(4, "a")], &[1], 5));
-        let status = |id| keyspaces.status(id);
-        assert_eq!((status(0), status(3), status(4)), {
-            use KeyspaceStatus::Live;
-            (Live, Live, Live)
-        });
-        assert_eq!((status(1), status(2)), (KeyspaceStatus::Dropped, KeyspaceStatus::Dropped));
-        assert_eq!(status(5), KeyspaceStatus::Unknown);
         assert_eq!((keyspaces.id("a"), keyspaces.name(3)), (Some(4), Some("b")));
         assert_eq!((keyspaces.id("c"), keyspaces.name(1)), (None, None));
+        assert_eq!((keyspaces.name(2), keyspaces.next()), (None, 5));
     }
 
     #[test]

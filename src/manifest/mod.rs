@@ -11,10 +11,8 @@ pub(crate) mod writer;
 
 pub(crate) use crate::manifest::current::{point_current, read_current};
 pub(crate) use crate::manifest::edit::{CleanClose, Edit, KeyspaceFacts};
-pub(crate) use crate::manifest::keyspaces::{KeyspaceStatus, Keyspaces};
-pub(crate) use crate::manifest::load::{Loaded, load};
+pub(crate) use crate::manifest::load::load;
 pub(crate) use crate::manifest::state::State;
-pub(crate) use crate::manifest::tables::Tables;
 pub(crate) use crate::manifest::writer::ManifestWriter;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The first record of a manifest: what this file is.
 //!
 //! ```text
-//! payload := magic 8 B | format version u32 | database id u64 | manifest id u64 | (room to grow)
+//! payload := magic "siltMAN\0" | format version u32 | database id u64 | manifest id u64 | (room to grow)
 //! ```
 //!
 //! Every record is seeded with the database id, and this one tells the id. So the id is read from
@@ -18,7 +18,7 @@ use crate::format::record::{HEADER_BYTES, Place, RecordHeader, RecordType};
 use crate::fs::ReadAt;
 use std::path::Path;
 
-const MAGIC: [u8; 8] = *b"siltMANI";
+const MAGIC: [u8; 8] = *b"siltMAN\0";
 
 /// What this version writes; a later one may append more.
 const PAYLOAD_BYTES: usize = 8 + 4 + 8 + 8;

@@ -26,11 +26,6 @@ impl Tables {
         Tables { by_id: BTreeMap::new(), levels: (0..LEVELS).map(Level::new).collect() }
     }
 
-    /// How many tables there are.
-    pub(crate) fn len(&self) -> usize {
-        self.by_id.len()
-    }
-
     /// Level and facts of a table.
     pub(crate) fn get(&self, id: u64) -> Option<(u8, &Arc<TableFacts>)> {
         self.by_id.get(&id).map(|(level, facts)| (*level, facts))

@@ -129,11 +129,13 @@ impl ManifestWriter {
     }
 
     /// Whether a synced record stands behind the last edit.
+    #[cfg(test)]
     pub(crate) fn is_settled(&self) -> bool {
         self.is_settled
     }
 
     /// How many records of this manifest are durable for certain.
+    #[cfg(test)]
     pub(crate) fn synced_records(&self) -> u64 {
         self.synced_records
     }
@@ -149,6 +151,7 @@ impl ManifestWriter {
     }
 
     /// How many edits it holds, the snapshot included.
+    #[cfg(test)]
     pub(crate) fn edits(&self) -> u64 {
         self.edits
     }

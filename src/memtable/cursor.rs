@@ -20,9 +20,17 @@ pub(crate) struct MemtableCursor {
 // a position that is not `Sync` by its type is the guard without epochs, a constant without state.
 unsafe impl Send for MemtableCursor {}
 
+impl Memtable {
+    /// A cursor over the entries that keeps the memtable alive. It sees what is inserted while it
+    /// walks, wherever that lies ahead of it: readers filter by seqno.
+    pub(crate) fn cursor(self: &Arc<Memtable>) -> MemtableCursor {
+        MemtableCursor::new(self)
+    }
+}
+
 /// All cursors have these methods; this one never fails.
 impl MemtableCursor {
-    pub(crate) fn new(memtable: &Arc<Memtable>) -> MemtableCursor {
+    fn new(memtable: &Arc<Memtable>) -> MemtableCursor {
         MemtableCursor { position: None, memtable: Arc::clone(memtable) }
     }
 

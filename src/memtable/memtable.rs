@@ -1,12 +1,13 @@
 //! A memtable: takes the writes of one WAL segment, and answers for them until it is flushed.
 //!
 //! Invariants: (1) nothing that was inserted is ever removed or changed; (2) an insert is seen by
-//! every reader that learned of its seqno after the insert returned.
+//! every reader that learned of its seqno after the insert returned; (3) what it is charged to the
+//! budget is what was reserved for it, or its size if that is more, until it is dropped.
 //! Threads: every method may be called by any thread at any time.
 
+use crate::cache::{Budget, Part};
 use crate::format::key::{Kind, Seqno};
 use crate::format::range_tombstone::{Fragments, RangeTombstone};
-use crate::memtable::cursor::MemtableCursor;
 use crate::memtable::index::{Index, NODE_BYTES};
 use crate::memtable::ranges::Ranges;
 use crate::sync::Arc;
@@ -20,12 +21,14 @@ const RANGE_TOMBSTONE_CHARGE_BYTES: usize = 16 << 10;
 pub(crate) struct Memtable {
     // Constant after construction.
     segment: u64,
+    /// Where its memory is charged, if anywhere.
+    budget: Option<Arc<Budget>>,
+    reserved_bytes: usize,
     // What was inserted.
     index: Index,
     ranges: Ranges,
     // Sums over what was inserted. Relaxed: each stands for itself.
     size_bytes: AtomicUsize,
-    min_seqno: AtomicU64,
     max_seqno: AtomicU64,
 }
 
@@ -34,12 +37,28 @@ impl Memtable {
     pub(crate) fn new(segment: u64) -> Memtable {
         Memtable {
             segment,
+            budget: None,
+            reserved_bytes: 0,
             index: Index::new(),
             ranges: Ranges::new(),
             size_bytes: AtomicUsize::new(0),
-            min_seqno: AtomicU64::new(Seqno::MAX),
             max_seqno: AtomicU64::new(0),
         }
+    }
+
+    /// Charges it to `budget`, `reserved_bytes` at once: a memtable that has begun to fill will be
+    /// full soon, and the cache should make room for it before that.
+    ///
+    /// Requires: it is empty.
+    pub(crate) fn charged_to(mut self, budget: &Arc<Budget>, reserved_bytes: usize) -> Memtable {
+        assert!(
+            self.budget.is_none() && self.size_bytes() == 0,
+            "charged once, and from the start"
+        );
+        budget.add(Part::Memtables, reserved_bytes);
+        self.reserved_bytes = reserved_bytes;
+        self.budget = Some(Arc::clone(budget));
+        self
     }
 
     /// Number of the WAL segment whose records it holds.
@@ -63,14 +82,22 @@ impl Memtable {
     }
 
     fn account(&self, seqno: Seqno, bytes: usize) {
-        self.size_bytes.fetch_add(bytes, Ordering::Relaxed);
-        // Seqnos mostly rise, so mostly the first of these two is only a load.
-        if seqno < self.min_seqno.load(Ordering::Relaxed) {
-            self.min_seqno.fetch_min(seqno, Ordering::Relaxed);
+        let before = self.size_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes > self.reserved_bytes
+            && let Some(budget) = &self.budget
+        {
+            let more = self.charged(before + bytes) - self.charged(before);
+            budget.add(Part::Memtables, more);
         }
+        // Seqnos mostly rise, so mostly the first of these two is only a load.
         if seqno > self.max_seqno.load(Ordering::Relaxed) {
             self.max_seqno.fetch_max(seqno, Ordering::Relaxed);
         }
+    }
+
+    /// What the budget is charged for a memtable of this size.
+    fn charged(&self, size_bytes: usize) -> usize {
+        size_bytes.max(self.reserved_bytes)
     }
 
     /// The newest version of a key that a reader at `seqno` sees, range tombstones left aside.
@@ -99,22 +126,10 @@ impl Memtable {
         self.len() == 0 && self.ranges.count() == 0
     }
 
-    /// Smallest seqno that was inserted; `None` while it is empty.
-    pub(crate) fn min_seqno(&self) -> Option<Seqno> {
-        let seqno = self.min_seqno.load(Ordering::Relaxed);
-        (seqno != Seqno::MAX).then_some(seqno)
-    }
-
     /// Largest seqno that was inserted; `None` while it is empty.
     pub(crate) fn max_seqno(&self) -> Option<Seqno> {
         let seqno = self.max_seqno.load(Ordering::Relaxed);
         (seqno != 0).then_some(seqno)
-    }
-
-    /// A cursor over the entries that keeps the memtable alive. It sees what is inserted while it
-    /// walks, wherever that lies ahead of it: readers filter by seqno.
-    pub(crate) fn cursor(self: &Arc<Memtable>) -> MemtableCursor {
-        MemtableCursor::new(self)
     }
 
     pub(crate) fn index(&self) -> &Index {
@@ -125,5 +140,35 @@ impl Memtable {
 impl std::fmt::Debug for Memtable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Memtable").field("segment", &self.segment()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Memtable {
+    fn drop(&mut self) {
+        if let Some(budget) = &self.budget {
+            budget.subtract(Part::Memtables, self.charged(self.size_bytes()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cache::{Budget, Part};
+    use crate::format::key::Kind;
+    use crate::memtable::Memtable;
+
+    #[test]
+    fn the_budget_is_charged_what_was_reserved_and_what_goes_beyond() {
+        let budget = Budget::new(1 << 20);
+        let memtable = Memtable::new(1).charged_to(&budget, 1000);
+        memtable.insert(b"0000key", 1, Kind::Put, b"value");
+        assert!(memtable.size_bytes() < 1000);
+        assert_eq!(budget.used(Part::Memtables), 1000);
+        memtable.insert(b"0000key", 2, Kind::Put, &[0; 5000]);
+        memtable.insert(b"0000key", 3, Kind::Delete, b"");
+        assert!(memtable.size_bytes() > 5000);
+        assert_eq!(budget.used(Part::Memtables), memtable.size_bytes());
+        drop(memtable);
+        assert_eq!(budget.used(Part::Memtables), 0);
     }
 }

@@ -94,6 +94,7 @@ impl<T: RunTable> Cover<T> {
     }
 
     /// The newest tombstone over `user_key` that a reader at `seqno` sees.
+    #[cfg(test)]
     pub(crate) fn covering(&self, user_key: &[u8], seqno: Seqno) -> Result<Option<Covering<'_>>> {
         Ok(self.window(user_key, seqno)?.covering)
     }

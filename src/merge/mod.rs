@@ -16,8 +16,8 @@ mod tree;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub(crate) use crate::merge::cover::{Cover, CoverSource, Covering, Window};
+pub(crate) use crate::merge::cover::{Cover, CoverSource};
 pub(crate) use crate::merge::cursor::{Cursor, RunTable};
 pub(crate) use crate::merge::run::RunCursor;
 pub(crate) use crate::merge::source::Source;
-pub(crate) use crate::merge::tree::{Direction, MergeTree};
+pub(crate) use crate::merge::tree::MergeTree;

@@ -8,7 +8,5 @@ mod scan;
 mod shade;
 pub(crate) mod sources;
 
-pub(crate) use crate::read::scan::{Bounds, Scan};
-
 #[cfg(test)]
 mod scan_tests;

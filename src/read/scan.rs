@@ -181,7 +181,7 @@ impl<T: RunTable> Scan<T> {
         }
     }
 
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn seqno(&self) -> Seqno {
         match self.entry {
             Place::Tree => self.tree.seqno(),

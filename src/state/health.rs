@@ -98,11 +98,6 @@ impl Health {
         self.level.store(CLOSED, Ordering::Release);
     }
 
-    /// Whether `close` was called.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.level.load(Ordering::Acquire) == CLOSED
-    }
-
     /// Notes how the last attempt of a background duty went.
     pub(crate) fn note_background(&self, duty: Duty, outcome: Result<()>) {
         let background = &mut self.causes.lock().background;

@@ -18,3 +18,4 @@ pub(crate) mod snapshots;
 pub(crate) mod store;
 pub(crate) mod trash;
 pub(crate) mod view;
+pub(crate) mod worker;

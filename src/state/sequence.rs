@@ -147,20 +147,15 @@ impl Drop for Ticket<'_> {
 mod tests {
     use crate::error::Error;
     use crate::state::sequence::Sequence;
-    use std::sync::mpsc;
+    use crate::sync::thread;
 
     #[test]
     fn nothing_is_visible_before_its_predecessors() {
         let sequence = Sequence::new(10);
         let first = sequence.draw(12);
         let second = sequence.draw(13);
-        let (sender, receiver) = mpsc::channel();
-        std::thread::scope(|scope| {
-            let handle = scope.spawn(|| {
-                sender.send(()).unwrap();
-                second.finish()
-            });
-            receiver.recv().unwrap();
+        thread::scope(|scope| {
+            let handle = scope.spawn(|| second.finish());
             assert_eq!(sequence.visible(), 10);
             first.finish().unwrap();
             handle.join().unwrap().unwrap();

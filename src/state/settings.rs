@@ -2,8 +2,11 @@
 //!
 //! `Options` (in `db`) is what a caller says; this is what follows from it.
 
+use crate::cache::Budget;
 use crate::compaction::policy::Policy;
-use crate::format::limits::{BATCH_BYTES_MIN_LIMIT, LEVELS};
+use crate::format::limits::{BATCH_BYTES_MIN_LIMIT, LEVELS, RECORD_PAYLOAD_BYTES_MAX};
+use crate::memtable::Memtable;
+use crate::sync::Arc;
 use crate::table::{Compression, Creation, FilterKind, TableOptions};
 use std::time::Duration;
 
@@ -75,8 +78,13 @@ impl Settings {
         }
     }
 
+    /// An empty memtable for the records of a segment, charged to the budget.
+    pub(crate) fn memtable(&self, segment: u64, budget: &Arc<Budget>) -> Arc<Memtable> {
+        Arc::new(Memtable::new(segment).charged_to(budget, self.memtable_bytes))
+    }
+
     /// Largest batch for a memory budget.
     pub(crate) fn batch_bytes_max_for(memory_bytes: usize) -> usize {
-        BATCH_BYTES_MIN_LIMIT.max(memory_bytes / 4)
+        BATCH_BYTES_MIN_LIMIT.max(memory_bytes / 4).min(RECORD_PAYLOAD_BYTES_MAX)
     }
 }

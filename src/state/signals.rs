@@ -95,7 +95,8 @@ impl Signals {
 #[cfg(test)]
 mod tests {
     use crate::state::signals::Signals;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use crate::sync::atomic::{AtomicBool, Ordering};
+    use crate::sync::thread;
     use std::time::Duration;
 
     #[test]
@@ -110,7 +111,7 @@ mod tests {
     #[test]
     fn a_waiter_wakes_when_its_condition_holds() {
         let (signals, ready) = (Signals::default(), AtomicBool::new(false));
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             scope.spawn(|| {
                 signals.ring();
                 ready.store(true, Ordering::SeqCst);

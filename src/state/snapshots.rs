@@ -70,7 +70,7 @@ impl Drop for HeldMoment {
 mod tests {
     use crate::state::sequence::Sequence;
     use crate::state::snapshots::Snapshots;
-    use std::sync::Arc;
+    use crate::sync::Arc;
 
     #[test]
     fn a_frozen_list_has_every_held_moment_and_the_present() {

@@ -8,9 +8,7 @@
 pub(crate) use std::sync::{Arc, Weak};
 
 #[cfg(not(shuttle))]
-pub(crate) use parking_lot::{
-    Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
-};
+pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 #[cfg(not(shuttle))]
 pub(crate) use std::sync::{OnceLock, atomic};
 #[cfg(not(shuttle))]
@@ -19,8 +17,6 @@ pub(crate) use std::thread;
 #[cfg(shuttle)]
 mod shuttle;
 #[cfg(shuttle)]
-pub(crate) use crate::sync::shuttle::{
-    Condvar, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard,
-};
+pub(crate) use crate::sync::shuttle::{Condvar, Mutex, MutexGuard, OnceLock, RwLock};
 #[cfg(shuttle)]
 pub(crate) use ::shuttle::{sync::atomic, thread};

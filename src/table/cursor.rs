@@ -29,6 +29,7 @@ pub(crate) struct TableCursor {
 
 impl Table {
     /// A cursor, not valid before the first seek.
+    #[cfg(test)]
     pub(crate) fn cursor(self: &Arc<Table>) -> TableCursor {
         self.cursor_filling(Fill::Cache)
     }
@@ -143,6 +144,7 @@ impl TableCursor {
     /// Whether every entry of the current block is a put of a key of its own that a reader at
     /// `seqno` sees: kind and seqno need no look until the block changes.
     /// Requires: the cursor is valid.
+    #[cfg(test)]
     pub(crate) fn is_plain_at(&self, seqno: Seqno) -> bool {
         let block = self.current();
         block.is_all_puts() && block.has_unique_keys() && block.max_seqno() <= seqno

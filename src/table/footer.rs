@@ -4,7 +4,7 @@
 //! directory := (type u8 | handle 16 B)*        payload of a block; see BlockType; sorted by offset
 //!
 //! footer, the last 64 bytes:
-//!  0  u64  magic        "silt.sst"
+//!  0  u64  magic        "siltSST\0"
 //!  8  u32  version      of the format
 //! 12  u32  flags        0
 //! 16  u64  database
@@ -32,7 +32,7 @@ pub(crate) const FOOTER_BYTES: usize = 8 + 4 + 4 + 8 + 8 + (8 + 4 + 4) + 4 + 8 +
 const _: () = assert!(FOOTER_BYTES == 64);
 const CRC_AT: usize = FOOTER_BYTES - 4;
 
-const MAGIC: u64 = u64::from_le_bytes(*b"silt.sst");
+const MAGIC: u64 = u64::from_le_bytes(*b"siltSST\0");
 
 /// What the last bytes of a table say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -31,6 +31,4 @@ pub(crate) use crate::table::filter::filter_hash;
 pub(crate) use crate::table::handle::Handle;
 pub use crate::table::options::{Compression, FilterKind};
 pub(crate) use crate::table::options::{Creation, TableOptions};
-pub(crate) use crate::table::properties::Properties;
-pub(crate) use crate::table::reader::{Found, Table};
 pub(crate) use crate::table::writer::TableWriter;

@@ -53,7 +53,6 @@ pub(crate) enum Fill {
 /// A table that is open for reading.
 #[derive(Debug)]
 pub(crate) struct Table {
-    pub(crate) facts: TableFacts,
     pub(crate) file: BlockFile,
     pub(crate) footer: Footer,
     pub(crate) directory: Directory,
@@ -107,7 +106,6 @@ impl Table {
             + range_tombstones.memory_bytes()
             + slots.memory_bytes();
         Ok(Table {
-            facts: facts.clone(),
             file,
             footer,
             directory,
@@ -153,10 +151,6 @@ impl Table {
 
     pub(crate) fn properties(&self) -> &Properties {
         &self.properties
-    }
-
-    pub(crate) fn facts(&self) -> &TableFacts {
-        &self.facts
     }
 
     /// Number of the first data block that can hold `user_key` or something behind it; the number

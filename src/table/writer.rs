@@ -194,6 +194,7 @@ impl TableWriter {
     }
 
     /// Entries so far, range tombstones not counted.
+    #[cfg(test)]
     pub(crate) fn entries(&self) -> u64 {
         self.properties.entries
     }

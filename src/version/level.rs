@@ -18,7 +18,6 @@ pub(crate) type Run = Arc<[Arc<Handle>]>;
 pub(crate) struct Level {
     tables: Run,
     fences: Fences,
-    size_bytes: u64,
 }
 
 impl Level {
@@ -33,18 +32,12 @@ impl Level {
                 tables.iter().map(|table| table.facts().smallest.as_slice()).collect();
             fences = Fences::new(&smallest);
         }
-        let size_bytes = tables.iter().map(|table| table.facts().size_bytes).sum();
-        Level { tables: tables.into(), fences, size_bytes }
+        Level { tables: tables.into(), fences }
     }
 
     /// The tables in the order of the level.
     pub(crate) fn tables(&self) -> &Run {
         &self.tables
-    }
-
-    /// Sum of the lengths of the files.
-    pub(crate) fn size_bytes(&self) -> u64 {
-        self.size_bytes
     }
 
     /// The one table whose bounds contain this user key. Requires: the level is not level 0.

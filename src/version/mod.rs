@@ -6,8 +6,6 @@ pub(crate) mod shape;
 #[expect(clippy::module_inception, reason = "a version is what this room is about")]
 mod version;
 
-pub(crate) use crate::version::level::Run;
-pub(crate) use crate::version::shape::Shape;
 pub(crate) use crate::version::version::Version;
 
 #[cfg(test)]

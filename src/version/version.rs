@@ -11,7 +11,7 @@ use crate::format::limits::LEVELS;
 use crate::manifest::{Edit, State};
 use crate::sync::Arc;
 use crate::table::{Handle, TableContext};
-use crate::version::level::{Level, Run};
+use crate::version::level::Level;
 use crate::version::shape::Shape;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,8 +19,6 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug)]
 pub(crate) struct Version {
     levels: Vec<Arc<Level>>,
-    /// Newest first: each table of level 0 alone, then every deeper level that has tables.
-    runs: Vec<Run>,
 }
 
 impl Version {
@@ -31,16 +29,9 @@ impl Version {
             let tables = facts.iter().map(|facts| Handle::new(context, (**facts).clone()));
             Arc::new(Level::new(level, tables.collect()))
         };
-        let version = Version::new((0..LEVELS).map(level).collect());
+        let version = Version { levels: (0..LEVELS).map(level).collect() };
         debug_assert_eq!(version.check(), Ok(()), "a state keeps the same invariants");
         version
-    }
-
-    fn new(levels: Vec<Arc<Level>>) -> Version {
-        let alone = levels[0].tables().iter().map(|table| Arc::from([Arc::clone(table)]));
-        let whole = levels[1..].iter().map(|level| level.tables());
-        let runs = alone.chain(whole.filter(|tables| !tables.is_empty()).map(Arc::clone));
-        Version { runs: runs.collect(), levels }
     }
 
     /// The version after an edit. Tables that the edit removes are not obsolete yet: see
@@ -79,7 +70,7 @@ impl Version {
             level.check(number)?;
             levels[number] = Arc::new(level);
         }
-        let next = Version::new(levels);
+        let next = Version { levels };
         debug_assert_eq!(next.check(), Ok(()), "an edit keeps what it does not touch");
         Ok(next)
     }
@@ -101,11 +92,6 @@ impl Version {
         self.levels.get(level).map_or(&[], |level| level.tables())
     }
 
-    /// Everything that a read has to look at, newest first.
-    pub(crate) fn runs(&self) -> &[Run] {
-        &self.runs
-    }
-
     /// The one table of a level, 1 or deeper, whose bounds contain this user key.
     pub(crate) fn table_for(&self, level: usize, user_key: &[u8]) -> Option<&Arc<Handle>> {
         assert!(level > 0, "many tables of level 0 may hold the key");
@@ -125,11 +111,6 @@ impl Version {
             !facts.ends_before(start) && end.is_none_or(|end| facts.smallest.as_slice() < end)
         };
         self.level(level).iter().filter(reaches).map(Arc::clone).collect()
-    }
-
-    /// Sum of the lengths of the files of a level.
-    pub(crate) fn size_bytes(&self, level: usize) -> u64 {
-        self.levels.get(level).map_or(0, |level| level.size_bytes())
     }
 
     /// All tables, upper levels first.

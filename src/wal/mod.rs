@@ -20,7 +20,6 @@ mod writer;
 mod tests;
 
 pub(crate) use crate::wal::lost::keep_torn;
-pub(crate) use crate::wal::recover::{KnownEnd, Replay, Replayed, ReplayedBatch, replay};
+pub(crate) use crate::wal::recover::{KnownEnd, Replay, ReplayedBatch, replay};
 pub use crate::wal::report::{Recovery, RecoveryReport, TornTail};
-pub(crate) use crate::wal::segment::{Opening, Previous};
 pub(crate) use crate::wal::writer::{BatchDraft, Prepared, SegmentWriter, prepare};

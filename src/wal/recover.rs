@@ -53,23 +53,11 @@ pub(crate) struct KnownEnd {
     pub(crate) chain: u32,
 }
 
-/// A batch from the log: it holds `count` operations, and all of them decode.
+/// A batch from the log: all its operations decode, and they are as many as its record says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReplayedBatch<'a> {
-    pub(crate) segment: u64,
     pub(crate) first_seqno: Seqno,
-    pub(crate) count: u32,
     pub(crate) payload: &'a [u8],
-}
-
-/// What was found.
-#[derive(Clone, Debug)]
-pub(crate) struct Replayed {
-    /// Last seqno of the log, 0 if it holds no segment.
-    pub(crate) last_seqno: Seqno,
-    /// The segments that count, oldest first, each with the last seqno up to its end.
-    pub(crate) segments: Vec<(u64, Seqno)>,
-    pub(crate) report: RecoveryReport,
 }
 
 /// Takes the batches, in order.
@@ -80,7 +68,7 @@ pub(crate) type Sink<'s> = dyn FnMut(&ReplayedBatch<'_>) -> Result<()> + 's;
 /// # Errors
 /// `Corruption` by the rules above (not with [`Recovery::PointInTime`], which ends the log there),
 /// `Unsupported` for a newer format, I/O errors, and what `sink` returns.
-pub(crate) fn replay(request: &Replay<'_>, sink: &mut Sink<'_>) -> Result<Replayed> {
+pub(crate) fn replay(request: &Replay<'_>, sink: &mut Sink<'_>) -> Result<RecoveryReport> {
     let segments = survey(request)?;
     let row = link(&segments, request.floor, |id| request.known.contains(&id));
     let mut run = Run {
@@ -88,7 +76,7 @@ pub(crate) fn replay(request: &Replay<'_>, sink: &mut Sink<'_>) -> Result<Replay
         segments: &segments,
         row: &row,
         last_seqno: 0,
-        kept: Vec::new(),
+        last_kept: None,
         report: RecoveryReport::default(),
     };
     if request.recovery == Recovery::Strict {
@@ -98,7 +86,7 @@ pub(crate) fn replay(request: &Replay<'_>, sink: &mut Sink<'_>) -> Result<Replay
     run.walk(sink)?;
     run.report_dropped()?;
     run.report.last_seqno = run.last_seqno;
-    Ok(Replayed { last_seqno: run.last_seqno, segments: run.kept, report: run.report })
+    Ok(run.report)
 }
 
 /// All segments that are there and needed, by number.
@@ -138,7 +126,8 @@ struct Run<'a> {
 
     // Grow together as segments are replayed.
     last_seqno: Seqno,
-    kept: Vec<(u64, Seqno)>,
+    /// The last segment that counts.
+    last_kept: Option<u64>,
     report: RecoveryReport,
 }
 
@@ -248,7 +237,7 @@ impl<'a> Run<'a> {
         sink: &mut Sink<'_>,
     ) -> Result<bool> {
         let diagnosis = self.replay_records(segment, link, sink)?;
-        self.kept.push((segment.id, self.last_seqno));
+        self.last_kept = Some(segment.id);
         let (offset, bytes, rot) = match diagnosis {
             Diagnosis::Ended(End::Clean { offset, chain }) => {
                 match self.mismatch(segment, link, (offset, chain)) {
@@ -309,8 +298,7 @@ impl<'a> Run<'a> {
             }
             if record.header.record_type == RecordType::Batch {
                 let (count, payload) = (record.header.count, record.payload);
-                let segment = segment.id;
-                sink(&ReplayedBatch { segment, first_seqno: expected, count, payload })?;
+                sink(&ReplayedBatch { first_seqno: expected, payload })?;
                 expected += u64::from(count);
                 self.report.replayed_batches += 1;
                 self.report.replayed_bytes += usize_to_u64(payload.len());
@@ -369,7 +357,7 @@ impl<'a> Run<'a> {
 
     /// Tells of the segments behind the last one that counts.
     fn report_dropped(&mut self) -> Result<()> {
-        let last_kept = self.kept.last().map(|&(id, _)| id);
+        let last_kept = self.last_kept;
         for segment in self.segments.iter().filter(|segment| last_kept < Some(segment.id)) {
             let reason = match segment.start {
                 Start::Empty => continue,

@@ -1,7 +1,7 @@
 //! The opening record of a segment: what this file is, and what came before it.
 //!
 //! ```text
-//!  0  8 B  magic "SILTWAL\n"
+//!  0  8 B  magic "siltWAL\0"
 //!  8  u32  format version
 //! 12  u32  flags           bit 0: there is a segment before; bit 1: it was known durable
 //! 16  u64  database
@@ -24,7 +24,7 @@ use crate::format::key::Seqno;
 use crate::format::limits::FORMAT_VERSION;
 use crate::format::record::HEADER_BYTES;
 
-const MAGIC: [u8; 8] = *b"SILTWAL\n";
+const MAGIC: [u8; 8] = *b"siltWAL\0";
 const HAS_PREVIOUS: u32 = 1;
 const PREVIOUS_IS_DURABLE: u32 = 2;
 

@@ -27,7 +27,6 @@ pub(crate) struct Prepared {
     pub(crate) id: u64,
     file: Box<dyn Append>,
     path: PathBuf,
-    reserved: u64,
 }
 
 /// Creates the segment `id` and makes it durable, empty. After an error the file may be there; its
@@ -46,7 +45,7 @@ pub(crate) fn prepare(
         .map_err(|source| Error::io("reserve room for the segment", &path, source))?;
     file.syncer().sync().map_err(|source| Error::io("sync the segment", &path, source))?;
     fs.sync_dir(directory).map_err(|source| Error::io("sync the directory", directory, source))?;
-    Ok(Prepared { id, file, path, reserved: reserve_bytes })
+    Ok(Prepared { id, file, path })
 }
 
 /// What the commit path says about a batch.
@@ -67,7 +66,6 @@ pub(crate) struct BatchDraft {
 pub(crate) struct SegmentWriter {
     journal: JournalWriter,
     last_seqno: Seqno,
-    reserved: u64,
 }
 
 impl SegmentWriter {
@@ -80,7 +78,7 @@ impl SegmentWriter {
         last_seqno: Seqno,
         previous: Option<Previous>,
     ) -> Result<SegmentWriter> {
-        let Prepared { id, file, path, reserved } = prepared;
+        let Prepared { id, file, path } = prepared;
         let is_ahead = previous.is_none_or(|previous| previous.last_seqno <= last_seqno);
         assert!(is_ahead, "seqnos only grow from segment to segment");
         let mut journal = JournalWriter::new(file, path, database, id);
@@ -89,7 +87,7 @@ impl SegmentWriter {
         let (record_type, seqno) = (RecordType::Opening, last_seqno + 1);
         let draft = Draft { record_type, payload_crc, count: 0, seqno, synced_upto: 0 };
         journal.append(&mut record, &draft)?;
-        Ok(SegmentWriter { journal, last_seqno, reserved })
+        Ok(SegmentWriter { journal, last_seqno })
     }
 
     /// Appends a batch (header room and operations, as `OpsBuffer::record_mut` gives them) and
@@ -132,11 +130,8 @@ impl SegmentWriter {
         self.journal.file_id()
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        self.journal.path()
-    }
-
     /// Seqno of the last operation appended here, or the last one given out before.
+    #[cfg(test)]
     pub(crate) fn last_seqno(&self) -> Seqno {
         self.last_seqno
     }
@@ -144,11 +139,6 @@ impl SegmentWriter {
     /// A handle that makes the segment durable.
     pub(crate) fn syncer(&self) -> Arc<dyn Syncer> {
         self.journal.syncer()
-    }
-
-    /// Room that was reserved for the segment, in bytes.
-    pub(crate) fn reserved(&self) -> u64 {
-        self.reserved
     }
 
     /// What the next segment says about this one. `durable`: all of it is known to be.

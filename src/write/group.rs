@@ -76,7 +76,8 @@ impl Group {
     }
 
     /// How far the log is known to be durable.
-    pub(crate) fn durable(&self) -> Position {
+    #[cfg(test)]
+    fn durable(&self) -> Position {
         self.state.lock().durable
     }
 
@@ -128,9 +129,9 @@ impl Drop for Lead<'_> {
 #[cfg(test)]
 mod tests {
     use crate::error::{Error, ErrorKind};
+    use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+    use crate::sync::thread;
     use crate::write::group::{Group, Position};
-    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-    use std::sync::{Arc, Barrier};
 
     fn at(end: u64) -> Position {
         Position { segment: 1, end }
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     fn waiters_share_syncs() {
         let (group, appended, syncs) = (Group::default(), AtomicU64::new(0), AtomicUsize::new(0));
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..200 {
@@ -177,18 +178,19 @@ mod tests {
 
     #[test]
     fn a_leader_that_panics_wakes_the_others() {
-        let (group, begun) = (Arc::new(Group::default()), Arc::new(Barrier::new(2)));
-        let leader = {
-            let (group, begun) = (Arc::clone(&group), Arc::clone(&begun));
-            std::thread::spawn(move || {
+        let (group, begun) = (Group::default(), AtomicBool::new(false));
+        thread::scope(|scope| {
+            let leader = scope.spawn(|| {
                 group.sync_to(at(1), || {
-                    begun.wait();
+                    begun.store(true, Ordering::SeqCst);
                     panic!("on purpose")
                 })
-            })
-        };
-        begun.wait();
-        assert!(group.sync_to(at(2), || Ok(at(2))).is_err());
-        assert!(leader.join().is_err());
+            });
+            while !begun.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+            assert!(group.sync_to(at(2), || Ok(at(2))).is_err());
+            assert!(leader.join().is_err());
+        });
     }
 }

@@ -13,6 +13,7 @@ use crate::format::ops::OpsBuffer;
 use crate::fs::Syncer;
 use crate::manifest::CleanClose;
 use crate::memtable::Memtable;
+use crate::state::store::Store;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::wal::{BatchDraft, Prepared, SegmentWriter};
@@ -27,10 +28,15 @@ pub(crate) struct Line {
     synced: Arc<AtomicU64>,
     unsynced: Vec<OlderSegment>,
     spoiled: Option<Error>,
+    /// Whether a batch went into this segment. The memtable cannot tell: the batch of a commit that
+    /// is still on its way is not in it yet.
+    has_batches: bool,
     /// End of the segment after the last marker.
     marked_end: u64,
     /// Whether the helper was asked for the next segment.
     pub(crate) asked_for_spare: bool,
+    /// Whether the log keeper sleeps until the next commit.
+    pub(crate) keeper_sleeps: bool,
 }
 
 /// A segment that is complete but perhaps not durable.
@@ -65,8 +71,10 @@ impl Line {
             synced: Arc::new(AtomicU64::new(0)),
             unsynced: Vec::new(),
             spoiled: None,
+            has_batches: false,
             marked_end: 0,
             asked_for_spare: false,
+            keeper_sleeps: false,
         }
     }
 
@@ -81,6 +89,7 @@ impl Line {
         let appended = self.writer.append(batch.record_mut(), &draft);
         let end = appended.inspect_err(|error| self.spoiled = Some(error.clone()))?;
         self.next_seqno += u64::from(count);
+        self.has_batches = true;
         Ok(Placed {
             first_seqno,
             last_seqno: self.next_seqno - 1,
@@ -98,6 +107,11 @@ impl Line {
     /// Whether the segment can take nothing more, because an append to it failed.
     pub(crate) fn is_spoiled(&self) -> bool {
         self.spoiled.is_some()
+    }
+
+    /// Whether nothing was committed into this segment and its memtable.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.has_batches
     }
 
     pub(crate) fn memtable(&self) -> &Arc<Memtable> {
@@ -127,18 +141,20 @@ impl Line {
     /// # Errors
     /// The header of the new segment could not be appended: nothing has changed but that the
     /// prepared segment is lost.
-    pub(crate) fn rotate(&mut self, prepared: Prepared, database: u64) -> Result<Arc<Memtable>> {
+    pub(crate) fn rotate(&mut self, prepared: Prepared, store: &Store) -> Result<Arc<Memtable>> {
         let is_durable = self.synced.load(Ordering::Relaxed) >= self.writer.end();
         let previous = self.writer.as_previous(is_durable);
-        let writer = SegmentWriter::begin(prepared, database, self.last_seqno(), Some(previous))?;
+        let writer =
+            SegmentWriter::begin(prepared, store.database, self.last_seqno(), Some(previous))?;
         if !is_durable {
             let (id, syncer) = (self.writer.id(), self.writer.syncer());
             self.unsynced.push(OlderSegment { id, syncer });
         }
-        self.memtable = Arc::new(Memtable::new(writer.id()));
+        self.memtable = store.settings.memtable(writer.id(), &store.budget);
         self.writer = writer;
         self.synced = Arc::new(AtomicU64::new(0));
         self.spoiled = None;
+        self.has_batches = false;
         self.marked_end = 0;
         self.asked_for_spare = false;
         Ok(Arc::clone(&self.memtable))

@@ -236,7 +236,7 @@ fn a_handle_opens_once_and_forgets_errors() {
     drop(other);
     assert_eq!(context.take_released(), [9]);
     assert!(context.take_released().is_empty(), "taken once");
-    let kept = Handle::new(&context, tables[0].facts().clone());
+    let kept = Handle::new(&context, tables[0].properties().facts(9, 0, 0));
     drop(kept);
     assert!(context.take_released().is_empty(), "a table that is named stays");
 }

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::format::key::{Kind, Seqno};
 use crate::format::range_tombstone::Fragments;
 use crate::format::table_facts::TableFacts;
-use crate::fs::{FileSystem, SimulatedFileSystem};
+use crate::fs::FileSystem;
 use crate::sync::Arc;
 use crate::table::context::TableContext;
 use crate::table::cursor::TableCursor;

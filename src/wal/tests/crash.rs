@@ -50,8 +50,8 @@ fn after_any_crash_the_log_is_a_prefix_with_everything_durable() {
             assert_eq!(values, log.values[..values.len()], "{context}");
             assert!(values.len() as u64 >= log.synced_seqno, "{context}");
             assert_eq!(replayed.last_seqno, values.len() as u64, "{context}");
-            torn += usize::from(!replayed.report.is_clean());
-            dropped_segments += usize::from(replayed.report.torn_tails.len() > 1);
+            torn += usize::from(!replayed.is_clean());
+            dropped_segments += usize::from(replayed.torn_tails.len() > 1);
             whole += usize::from(values.len() == log.values.len());
         }
     }

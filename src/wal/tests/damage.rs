@@ -32,8 +32,8 @@ fn a_last_segment_cut_at_any_byte_gives_the_batches_before_the_cut() {
             let &(end, count) = ends.iter().rfind(|&&(end, _)| end <= cut).unwrap();
             assert_eq!(values, log.values[..count], "cut at {cut}");
             assert_eq!(replayed.last_seqno, count as u64);
-            assert_eq!(replayed.report.is_clean(), end == cut, "cut at {cut}");
-            if let [tail] = &replayed.report.torn_tails[..] {
+            assert_eq!(replayed.is_clean(), end == cut, "cut at {cut}");
+            if let [tail] = &replayed.torn_tails[..] {
                 assert_eq!((&tail.file, tail.offset), (&wal(2), end));
                 assert!(tail.bytes > 0 && tail.bytes <= cut - end);
                 assert_eq!(tail.last_seqno, count as u64);
@@ -83,7 +83,7 @@ fn a_copy_of_a_segment_under_another_number_adds_nothing() {
     fs.write_raw(wal(3), log.bytes(2));
     let (values, replayed) = read(&fs, &log.known);
     assert_eq!(values, log.values);
-    assert_eq!(replayed.unwrap().report.torn_tails[0].file, wal(3));
+    assert_eq!(replayed.unwrap().torn_tails[0].file, wal(3));
     let over_durable = log.with(1, &log.bytes(2));
     corruption(read(&over_durable, &log.known));
 }
@@ -107,7 +107,7 @@ fn what_a_failed_append_left_behind_is_ignored() {
     bytes[end..end + 200].fill(0xab);
     let (values, replayed) = read(&log.with(1, &bytes), &log.known);
     assert_eq!(values, log.values);
-    assert!(replayed.unwrap().report.is_clean());
+    assert!(replayed.unwrap().is_clean());
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn point_in_time_ends_the_log_at_the_first_damage_and_tells() {
     let lenient = |fs: &SimulatedFileSystem| {
         let (values, replayed) =
             read_with(fs, &log.known, |request| request.recovery = Recovery::PointInTime);
-        (values, replayed.unwrap().report.torn_tails)
+        (values, replayed.unwrap().torn_tails)
     };
     for (id, kept) in [(1, 1), (2, 2), (3, 3)] {
         let mut bytes = log.bytes(id);

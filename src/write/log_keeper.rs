@@ -2,14 +2,17 @@
 
 use crate::error::Result;
 use crate::format::key::Seqno;
-use crate::maintenance::worker::{Step, Worker};
 use crate::manifest::Edit;
 use crate::state::health::Duty;
 use crate::state::store::Store;
+use crate::state::worker::{Step, Worker};
 use crate::sync::Arc;
 use crate::wal::{Prepared, prepare};
 use crate::write::commit::Committer;
 use std::time::Duration;
+
+/// Least room to reserve for a segment.
+pub(crate) const RESERVE_BYTES_MIN: u64 = 1 << 20;
 
 /// Looks after the log beside the commits.
 pub(crate) struct LogKeeper {
@@ -28,20 +31,27 @@ impl LogKeeper {
 
     fn prepare_segment(&self) -> Result<Prepared> {
         let id = self.store.ledger.draw_file();
-        let settings = &self.store.settings;
-        let prepared = prepare(&*self.store.fs, &self.store.directory, id, settings.segment_bytes)?;
+        let reserve = self.reserve_bytes();
+        let prepared = prepare(&*self.store.fs, &self.store.directory, id, reserve)?;
         let edit = Edit { segments: vec![id], ..Edit::default() };
         self.store.ledger.record(|_| Ok(edit), |_, _| Ok(()))?;
         Ok(prepared)
     }
 
-    /// Marks the log when it has been idle long enough. Returns how long to wait before looking again,
-    /// if there is anything to wait for.
+    /// As much as the log seems to need: a database that writes little should not take 64 MiB of disk
+    /// for it. Beyond the reserved room a segment simply grows.
+    fn reserve_bytes(&self) -> u64 {
+        let used = self.committer.segment_end();
+        used.saturating_mul(4).max(RESERVE_BYTES_MIN).min(self.store.settings.segment_bytes)
+    }
+
+    /// Marks the log when it has been idle long enough. Returns how long to wait before looking again;
+    /// nothing once the log is marked, because the next commit rings.
     fn mark_when_idle(&mut self) -> Result<Option<Duration>> {
         let idle = self.store.settings.idle;
         let now = self.store.fs.monotonic();
         let visible = self.store.sequence.visible();
-        if visible == self.marked {
+        if visible == self.marked && self.committer.ring_at_next_commit(visible) {
             return Ok(None);
         }
         if visible != self.last_seen.0 {
@@ -52,8 +62,10 @@ impl LogKeeper {
         if waited < idle {
             return Ok(Some(idle.saturating_sub(waited)));
         }
-        self.marked = self.committer.mark_if_idle(visible)?;
-        Ok(None)
+        if self.committer.mark_if_idle(visible)? {
+            self.marked = visible;
+        }
+        Ok(Some(idle))
     }
 }
 
@@ -71,8 +83,6 @@ impl Worker for LogKeeper {
             self.store.signals.ring();
             return failed.map_or(Ok(Step::Worked), Err);
         }
-        // Commits do not ring, so the idle log is found by looking now and then.
-        let again = self.mark_when_idle()?.unwrap_or(self.store.settings.idle);
-        Ok(Step::IdleFor(again))
+        Ok(self.mark_when_idle()?.map_or(Step::Idle, Step::IdleFor))
     }
 }

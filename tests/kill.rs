@@ -1,0 +1,396 @@
+//! Kill -9: a real writer process dies at random moments, and everything it was told is there.
+//!
+//! Goal: whatever was acknowledged, `Sync` or `Buffered`, survives the death of the process; no batch
+//! is half there; a death inside the open, while an earlier death is being recovered from, changes
+//! nothing of this.
+//!
+//! Method: the child is this test binary, run again. Its threads write through [`plan`], a pure function
+//! of (seed, thread, number), each in keys of its own, and say after each `Ok` which number it was,
+//! through a pipe that outlives them. Small memtables, explicit flushes and compactions keep the
+//! background busy. Since a thread has one write under way at most, after a death its keys must be
+//! exactly what its plan gives after the last acknowledged write, or after the one behind that. This
+//! is looked at with a read-only open, which leaves the mess of the death for the next child to
+//! recover from (and perhaps to die in), and now and then with an open for writing.
+
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "moments of a real process are moments of the real clock; a thread reads its pipe"
+)]
+
+use siltstone::{Batch, Compression, Db, Durability, KeyRange, Keyspace, Options, Snapshot};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The run ends at whichever comes first. For a long one by hand, raise both.
+const KILLS: usize = 200;
+const TIME: Duration = Duration::from_secs(25);
+
+/// Threads that write.
+const WRITERS: usize = 4;
+/// Keys of one thread in one keyspace.
+const KEYS: u64 = 600;
+
+/// Where the child is told its work: directory, seed, and the first number of each thread.
+const ORDERS: &str = "SILTSTONE_KILL_TEST";
+
+type Model = BTreeMap<(Space, Vec<u8>), Vec<u8>>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Space {
+    Default,
+    Second,
+}
+
+#[derive(Debug)]
+enum Change {
+    Put(Space, Vec<u8>, Vec<u8>),
+    Delete(Space, Vec<u8>),
+    DeleteRange(Space, Vec<u8>, Vec<u8>),
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+fn key(writer: usize, number: u64) -> Vec<u8> {
+    format!("{writer}/{number:06}").into_bytes()
+}
+
+/// What write `number` of a thread does: one put, or a batch across both keyspaces.
+fn plan(seed: u64, writer: usize, number: u64) -> (Vec<Change>, Durability) {
+    let mut random = Random(seed ^ ((writer as u64) << 56) ^ (number << 8));
+    random.next();
+    let count = if random.below(2) == 0 { 1 } else { 2 + random.below(24) };
+    let durability = if random.below(3) == 0 { Durability::Sync } else { Durability::Buffered };
+    let changes = (0..count).map(|index| {
+        let space = if random.below(3) == 0 { Space::Second } else { Space::Default };
+        let at = random.below(KEYS);
+        match random.below(40) {
+            0 => Change::DeleteRange(space, key(writer, at), key(writer, at + random.below(20))),
+            1..6 => Change::Delete(space, key(writer, at)),
+            _ => {
+                let len = if random.below(64) == 0 { 9_000 } else { 20 + random.below(200) };
+                let mut value = format!("{writer}/{number}/{index}/").into_bytes();
+                value.extend((0..len).map(|_| random.next() as u8));
+                Change::Put(space, key(writer, at), value)
+            }
+        }
+    });
+    (changes.collect(), durability)
+}
+
+fn apply(model: &mut Model, changes: &[Change]) {
+    for change in changes {
+        match change {
+            Change::Put(space, key, value) => {
+                model.insert((*space, key.clone()), value.clone());
+            }
+            Change::Delete(space, key) => {
+                model.remove(&(*space, key.clone()));
+            }
+            Change::DeleteRange(space, start, end) => {
+                model.retain(|(of, key), _| of != space || key < start || key >= end)
+            }
+        }
+    }
+}
+
+fn options() -> Options {
+    Options::new()
+        .memory(8 << 20)
+        .memtable_bytes(96 << 10)
+        .table_bytes(64 << 10)
+        .block_bytes(2 << 10)
+        .compression(Compression::Zstd(1))
+}
+
+// The child.
+
+#[test]
+#[ignore = "the process that the other test kills"]
+fn writes_until_it_is_killed() {
+    let Ok(orders) = std::env::var(ORDERS) else { return };
+    let mut words = orders.split('|');
+    let mut word = || words.next().expect("a word");
+    let (directory, seed) = (PathBuf::from(word()), word().parse().expect("a seed"));
+    let firsts: Vec<u64> = word().split(',').map(|first| first.parse().expect("it")).collect();
+    say("opening");
+    let db = options().open(directory).expect("the directory opens");
+    let second = db.keyspace("second").expect("a keyspace");
+    say("opened");
+    thread::scope(|scope| {
+        for (writer, first) in firsts.into_iter().enumerate() {
+            let (db, second) = (&db, &second);
+            scope.spawn(move || {
+                for number in first.. {
+                    write(db, second, plan(seed, writer, number)).expect("a write");
+                    say(&format!("{writer} {number}"));
+                }
+            });
+        }
+        for round in 0_u64.. {
+            match round % 4 {
+                3 => db.compact(..).expect("a compaction"),
+                _ => db.flush().expect("a flush"),
+            }
+        }
+    });
+}
+
+fn write(
+    db: &Db,
+    second: &Keyspace,
+    (changes, durability): (Vec<Change>, Durability),
+) -> siltstone::Result<()> {
+    let mut batch = Batch::new();
+    for change in changes {
+        match change {
+            Change::Put(Space::Default, key, value) => batch.put(key, value),
+            Change::Put(Space::Second, key, value) => batch.put_in(second, key, value),
+            Change::Delete(Space::Default, key) => batch.delete(key),
+            Change::Delete(Space::Second, key) => batch.delete_in(second, key),
+            Change::DeleteRange(Space::Default, start, end) => batch.delete_range(start..end),
+            Change::DeleteRange(Space::Second, start, end) => {
+                batch.delete_range_in(second, start..end)
+            }
+        };
+    }
+    db.write_with(batch, durability)
+}
+
+/// One line, one call of the operating system: it is in the pipe before the next write begins.
+fn say(line: &str) {
+    if std::io::stderr().write_all(format!("{line}\n").as_bytes()).is_err() {
+        // Nobody listens any more.
+        std::process::exit(1);
+    }
+}
+
+// The parent.
+
+/// What the parent knows: what each thread's plan gives up to its last acknowledged write.
+struct Book {
+    seed: u64,
+    models: Vec<Model>,
+    /// Number of the next write of each thread.
+    next: Vec<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    kills: usize,
+    inside_open: usize,
+    before_open: usize,
+    acknowledged_synced: u64,
+    acknowledged_buffered: u64,
+    unacknowledged_there: u64,
+    torn_tails: usize,
+    verified: usize,
+}
+
+/// A child and what it says.
+struct Writer {
+    process: Child,
+    lines: Receiver<String>,
+}
+
+impl Writer {
+    fn start(directory: &Path, book: &Book) -> Writer {
+        let firsts: Vec<String> = book.next.iter().map(u64::to_string).collect();
+        let orders = format!("{}|{}|{}", directory.display(), book.seed, firsts.join(","));
+        let mut process = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--exact", "writes_until_it_is_killed", "--ignored", "--nocapture"])
+            .env(ORDERS, orders)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a child");
+        let pipe = process.stderr.take().expect("its pipe");
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            // Reads to the end of the pipe, which holds what the dead have said.
+            for line in BufReader::new(pipe).lines() {
+                if sender.send(line.expect("a line")).is_err() {
+                    return;
+                }
+            }
+        });
+        Writer { process, lines }
+    }
+
+    /// Listens until `moment`, or until the child has said something for which `enough` holds.
+    fn listen(&self, moment: Instant, said: &mut Vec<String>, enough: impl Fn(&str) -> bool) {
+        loop {
+            match self.lines.recv_timeout(moment.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    let is_enough = enough(&line);
+                    said.push(line);
+                    if is_enough {
+                        return;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// SIGKILL. Returns everything that it has said.
+    fn kill(mut self, mut said: Vec<String>) -> Vec<String> {
+        self.process.kill().expect("a kill");
+        let status = self.process.wait().expect("a status");
+        said.extend(self.lines.iter());
+        assert!(status.code().is_none(), "it ended by itself, and said: {}", said.join("\n"));
+        said
+    }
+}
+
+impl Book {
+    fn new(seed: u64) -> Book {
+        Book { seed, models: vec![Model::new(); WRITERS], next: vec![0; WRITERS] }
+    }
+
+    /// Takes in what a child has said.
+    fn note(&mut self, said: &[String], counts: &mut Counts) {
+        let is_said = |word| said.iter().any(|line| line == word);
+        counts.kills += 1;
+        counts.before_open += usize::from(!is_said("opening"));
+        counts.inside_open += usize::from(is_said("opening") && !is_said("opened"));
+        for line in said.iter().filter(|line| !line.starts_with("open")) {
+            let words: Vec<u64> = line.split(' ').map_while(|word| word.parse().ok()).collect();
+            let &[writer, number] = &words[..] else {
+                panic!("the child said: {}", said.join("\n"))
+            };
+            let writer = writer as usize;
+            assert_eq!(number, self.next[writer], "a thread writes one after the other");
+            let (changes, durability) = plan(self.seed, writer, number);
+            apply(&mut self.models[writer], &changes);
+            self.next[writer] += 1;
+            match durability {
+                Durability::Sync => counts.acknowledged_synced += 1,
+                Durability::Buffered => counts.acknowledged_buffered += 1,
+            }
+        }
+    }
+
+    /// Compares what a snapshot shows with what must be there, and learns of the writes that were
+    /// done and not acknowledged.
+    fn compare(&mut self, snapshot: &Snapshot, second: Option<&Snapshot>, counts: &mut Counts) {
+        for writer in 0..WRITERS {
+            let mine = key(writer, 0)..key(writer + 1, 0);
+            let mut found = Model::new();
+            read(snapshot, Space::Default, mine.clone(), &mut found);
+            if let Some(second) = second {
+                read(second, Space::Second, mine, &mut found);
+            }
+            if found == self.models[writer] {
+                continue;
+            }
+            let mut after = self.models[writer].clone();
+            apply(&mut after, &plan(self.seed, writer, self.next[writer]).0);
+            if found != after {
+                let number = self.next[writer];
+                let (before, after) =
+                    (difference(&self.models[writer], &found), difference(&after, &found));
+                panic!("thread {writer} after write {number}: {after}; without it: {before}");
+            }
+            self.models[writer] = after;
+            self.next[writer] += 1;
+            counts.unacknowledged_there += 1;
+        }
+    }
+}
+
+fn read(snapshot: &Snapshot, space: Space, range: impl KeyRange, into: &mut Model) {
+    for entry in snapshot.range(range) {
+        let (key, value) = entry.expect("an entry");
+        into.insert((space, key.to_vec()), value.to_vec());
+    }
+}
+
+fn difference(wanted: &Model, found: &Model) -> String {
+    let lost = wanted.iter().filter(|(key, value)| found.get(key) != Some(value)).map(|it| it.0);
+    let odd = found.keys().filter(|key| !wanted.contains_key(key));
+    let name = |(space, key): &(Space, Vec<u8>)| format!("{space:?} {}", key.escape_ascii());
+    let lost: Vec<String> = lost.map(name).collect();
+    let odd: Vec<String> = odd.map(name).collect();
+    format!("lost or wrong {lost:?}, not to be there {odd:?}")
+}
+
+fn look(directory: &Path, read_only: bool, book: &mut Book, counts: &mut Counts) {
+    let opened = match read_only {
+        true => options().open_read_only(directory),
+        false => options().open(directory),
+    };
+    let db = opened.expect("the directory opens after a kill");
+    counts.torn_tails += db.recovery_report().torn_tails.len();
+    let snapshot = db.snapshot();
+    let has_second = db.keyspaces().expect("names").iter().any(|name| name == "second");
+    let second =
+        has_second.then(|| snapshot.keyspace(&db.keyspace("second").expect("it is there")));
+    book.compare(&snapshot, second.as_ref(), counts);
+    if counts.kills.is_multiple_of(10) {
+        db.verify().expect("every table is whole");
+        counts.verified += 1;
+    }
+}
+
+/// Whether there is a database yet: a child may die before it has made one.
+fn exists(directory: &Path) -> bool {
+    directory.join("CURRENT").exists()
+}
+
+#[test]
+fn acknowledged_writes_survive_kills_at_random_moments() {
+    let temp = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let directory = temp.path().join("data");
+    let began = Instant::now();
+    let seed = u64::from(std::process::id()) << 20 | u64::from(began.elapsed().subsec_nanos());
+    println!("seed {seed}");
+    let (mut random, mut book, mut counts) = (Random(seed), Book::new(seed), Counts::default());
+    // How long the last open took that was let finish.
+    let mut open_time = Duration::from_millis(5);
+    while counts.kills < KILLS && began.elapsed() < TIME {
+        let writer = Writer::start(&directory, &book);
+        let mut said = Vec::new();
+        let patience = Duration::from_secs(20);
+        writer.listen(Instant::now() + patience, &mut said, |line| line == "opening");
+        let opening = Instant::now();
+        let part = random.below(1000) as u32;
+        if random.below(3) == 0 {
+            writer.listen(opening + open_time * part / 1000, &mut said, |_| false);
+        } else {
+            writer.listen(opening + patience, &mut said, |line| line == "opened");
+            open_time = opening.elapsed();
+            let moment = Instant::now() + Duration::from_millis(60) * part / 1000;
+            writer.listen(moment, &mut said, |_| false);
+        }
+        let said = writer.kill(said);
+        book.note(&said, &mut counts);
+        if exists(&directory) {
+            let read_only = random.below(4) != 0;
+            look(&directory, read_only, &mut book, &mut counts);
+        }
+    }
+    println!("{counts:?} in {:?}", began.elapsed());
+    let all = [counts.kills, counts.inside_open, counts.verified];
+    assert!(all.iter().all(|&count| count > 0), "{counts:?}");
+    assert!(counts.acknowledged_synced > 0 && counts.acknowledged_buffered > 0, "{counts:?}");
+}
