@@ -16,10 +16,12 @@ use crate::table::reader::Fill;
 
 /// A cursor over the tables of one run.
 pub(crate) struct RunCursor<T: RunTable = Handle> {
+    /// Before `tables`, so that it is dropped first: with the last of them goes the file, and nobody
+    /// may have it open then.
+    cursor: Option<T::Cursor>,
     tables: Arc<[Arc<T>]>,
     fill: Fill,
     at: usize,
-    cursor: Option<T::Cursor>,
 }
 
 impl<T: RunTable> RunCursor<T> {
