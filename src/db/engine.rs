@@ -81,7 +81,7 @@ impl Engine {
         durability: Durability,
     ) -> Result<()> {
         let writer = self.writer()?;
-        if let Some(stranger) = keyspaces.iter().find(|cell| cell.database != self.store.database) {
+        if let Some(stranger) = keyspaces.iter().find(|cell| cell.opening != self.store.opening) {
             return Err(keyspace_gone(&stranger.name));
         }
         if ops.count() == 0 {

@@ -106,7 +106,8 @@ impl Grounds {
     ) -> Arc<Store> {
         let health = Arc::new(Health::default());
         let cells = state.keyspaces().by_name().iter();
-        let cells = cells.map(|(name, &id)| KeyspaceCell::new(id, name, self.database));
+        let opening = self.fs.random();
+        let cells = cells.map(|(name, &id)| KeyspaceCell::new(id, name, opening));
         let (keyspaces, last_seqno) = (Keyspaces::new(cells), state.last_seqno());
         let gauges = Gauges::new();
         gauges.note_shape(parts.sealed.len(), parts.version.level(0).len());
@@ -116,6 +117,7 @@ impl Grounds {
             fs: self.fs,
             directory: self.directory,
             database: self.database,
+            opening,
             settings: self.settings,
             context: self.context,
             budget: self.budget,

@@ -3,13 +3,14 @@
 use crate::db::bounds::{HalfOpen, KeyRange};
 use crate::db::cursor::Cursor;
 use crate::db::iter::Iter;
-use crate::db::keyspace::Keyspace;
+use crate::db::keyspace::{Keyspace, Moment};
 use crate::error::Result;
 use crate::format::key::user_key;
 use crate::read::get;
 use crate::slice::Slice;
 use crate::state::snapshots::HeldMoment;
 use crate::sync::Arc;
+use crate::write::commit::keyspace_gone;
 
 /// One moment of the database: later writes do not show.
 ///
@@ -40,7 +41,16 @@ impl Snapshot {
         Snapshot { keyspace, held }
     }
 
-    /// The same moment of another keyspace, also of one that was dropped since.
+    fn moment(&self) -> Result<Moment> {
+        // Of another database, or another opening, this moment says nothing.
+        if !self.held.is_of(&self.keyspace.engine().store.snapshots) {
+            return Err(keyspace_gone(self.keyspace.name()));
+        }
+        self.keyspace.at(self.held.seqno())
+    }
+
+    /// The same moment of another keyspace, also of one that was dropped since. It must belong to the
+    /// same open database: reads are refused otherwise.
     #[must_use]
     pub fn keyspace(&self, keyspace: &Keyspace) -> Snapshot {
         Snapshot { keyspace: keyspace.clone(), held: Arc::clone(&self.held) }
@@ -51,7 +61,7 @@ impl Snapshot {
     /// # Errors
     /// `Corruption` or `Io` if a block cannot be read; `Closed`.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Slice>> {
-        let moment = self.keyspace.at(self.held.seqno())?;
+        let moment = self.moment()?;
         let key = user_key(self.keyspace.cell().id, key.as_ref());
         get::get(&moment.view, &key, moment.seqno)
     }
@@ -71,17 +81,17 @@ impl Snapshot {
 
     /// The entries of that moment whose keys are in a range; see [`Keyspace::range`].
     pub fn range(&self, range: impl KeyRange) -> Iter {
-        Iter::new(&self.keyspace, self.keyspace.at(self.held.seqno()), &HalfOpen::of(&range))
+        Iter::new(&self.keyspace, self.moment(), &HalfOpen::of(&range))
     }
 
     /// The entries of that moment whose keys begin with `prefix`.
     pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Iter {
         let range = HalfOpen::prefix(prefix.as_ref());
-        Iter::new(&self.keyspace, self.keyspace.at(self.held.seqno()), &range)
+        Iter::new(&self.keyspace, self.moment(), &range)
     }
 
     /// A cursor over a range of that moment; see [`Keyspace::cursor`].
     pub fn cursor(&self, range: impl KeyRange) -> Cursor {
-        Cursor::new(&self.keyspace, self.keyspace.at(self.held.seqno()), &HalfOpen::of(&range))
+        Cursor::new(&self.keyspace, self.moment(), &HalfOpen::of(&range))
     }
 }

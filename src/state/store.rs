@@ -29,6 +29,8 @@ pub(crate) struct Store {
     pub(crate) directory: PathBuf,
     /// The random id in every file of this database.
     pub(crate) database: u64,
+    /// A random number of this opening: keyspace handles of another one are refused.
+    pub(crate) opening: u64,
     pub(crate) settings: Settings,
     pub(crate) context: Arc<TableContext>,
     pub(crate) budget: Arc<Budget>,
