@@ -172,6 +172,8 @@ fn a_handle_of_an_earlier_opening_is_refused() {
     };
     let error = write().unwrap_err();
     assert_eq!(*error.reason(), Reason::KeyspaceGone, "{error}");
+    let error = db.snapshot().keyspace(&earlier).get("a").unwrap_err();
+    assert_eq!(*error.reason(), Reason::KeyspaceGone, "{error}");
     // It knows nothing of what happened since: this would be written to nowhere.
     assert!(db.drop_keyspace("named").unwrap());
     let error = write().unwrap_err();
