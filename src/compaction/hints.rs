@@ -1,8 +1,9 @@
 //! What the picker is told beside the shape of the tree.
 //!
-//! All of it may be a little old, and is then merely cautious: readers only move forward, so the
-//! oldest seqno that one of them needs never falls; and a table that a range tombstone of another
-//! table hides stays hidden as long as both are there.
+//! The range tombstones must be those of the very version that the picker looks at: a job may settle
+//! entries (set their seqnos to 0) when it drops the last range tombstone below them, and next to that
+//! tombstone they would look as if it hid them. The rest may be a little old, and is then merely
+//! cautious: readers only move forward, so the oldest seqno that one of them needs never falls.
 
 use crate::compaction::plan::Claim;
 use crate::error::Result;

@@ -41,17 +41,28 @@ impl Compactor {
 
     /// Finds something to do and begins it.
     fn begin(&mut self) -> Result<Step> {
-        let version = Arc::clone(&self.store.view.load().version);
-        let mut hints = hints(&self.store, &version)?;
-        // Under the lock of the desk, so that no two compactors take the same tables. The version is
-        // taken again: a job may have been installed since.
-        let picked = self.desk.with_sheet(|sheet| {
+        let picked = loop {
             let version = Arc::clone(&self.store.view.load().version);
-            hints.running = sheet.claims();
-            let (plan, request) = choose(&self.store, sheet, &version, &hints)?;
-            let task = sheet.take(&plan, request);
-            Some((version, plan, task))
-        });
+            let mut hints = hints(&self.store, &version)?;
+            // Under the lock of the desk, so that no two compactors take the same tables.
+            let picked = self.desk.with_sheet(|sheet| {
+                // Hints count for their own version only: a job that was installed since may have
+                // settled entries that are newer than a range tombstone which went with it, and
+                // next to that tombstone they would look older.
+                if !Arc::ptr_eq(&version, &self.store.view.load().version) {
+                    return None;
+                }
+                hints.running = sheet.claims();
+                let chosen = choose(&self.store, sheet, &version, &hints);
+                Some(chosen.map(|(plan, request)| {
+                    let task = sheet.take(&plan, request);
+                    (version, plan, task)
+                }))
+            });
+            if let Some(picked) = picked {
+                break picked;
+            }
+        };
         // A request may have turned out to need nothing.
         self.store.signals.ring_if(self.desk.has_outcomes());
         let Some((version, plan, task)) = picked else { return Ok(Step::Idle) };
