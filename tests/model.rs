@@ -31,7 +31,7 @@ use siltstone::Background;
 
 /// Cases of one test. They are few enough for every run of the tests.
 const STEPPED_CASES: u32 = 400;
-const THREADED_CASES: u32 = 120;
+const THREADED_CASES: u32 = 200;
 const METAMORPHIC_CASES: u32 = 24;
 
 fn runner(cases: u32, regressions: &'static str) -> TestRunner {

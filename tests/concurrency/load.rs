@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 const WRITERS: u64 = 3;
 const MEMBERS: u64 = 5;
-const ROUNDS: u64 = 700 * ROUNDS_FACTOR;
+const ROUNDS: u64 = 3_000 * ROUNDS_FACTOR;
 /// Rows that a list keeps.
 const ROWS: u64 = 40;
 

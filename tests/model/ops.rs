@@ -140,7 +140,7 @@ pub(crate) fn any_setup(with_threads: bool) -> impl Strategy<Value = Setup> {
         true => Background::Threads,
         false => Background::Stepped { seed },
     });
-    (sizes, compression, filter, durability, background, 1_usize..3).prop_map(
+    (sizes, compression, filter, durability, background, 1_usize..4).prop_map(
         |((memtable, block_bytes, table), compression, filter, durability, background, threads)| {
             Setup {
                 memtable_bytes: memtable << 10,
