@@ -7,6 +7,8 @@
 //! `proptest-regressions/`, by their seeds. `PROPTEST_CASES=5000 cargo test --release --test model`
 //! looks longer.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails panics, in its helpers too")]
+
 #[path = "model/coverage.rs"]
 mod coverage;
 #[path = "model/keys.rs"]
@@ -54,7 +56,6 @@ fn check(cases: u32, with_threads: bool, regressions: &'static str) {
     if let Err(failure) = outcome {
         panic!("{failure}");
     }
-    println!("{coverage:?}");
     coverage.assert_complete();
 }
 

@@ -67,6 +67,29 @@ pub(crate) fn absolute(fs: &dyn FileSystem, directory: &Path) -> Result<PathBuf>
     fs.absolute(directory).map_err(|error| Error::io("find the directory", directory, error))
 }
 
+/// Makes the directory, if it is missing, and its name and those above it durable.
+///
+/// Also if it is there: whoever made it may have been killed, or may not have cared, before its name
+/// was durable, and a database is worth no more than the way to it.
+pub(crate) fn make_durable(fs: &dyn FileSystem, directory: &Path) -> Result<()> {
+    let created = fs.create_dir_all(directory);
+    created.map_err(|error| Error::io("create the directory", directory, error))?;
+    for above in directory.ancestors().skip(1) {
+        match fs.sync_dir(above) {
+            // Where we may not write we made no name.
+            Err(error) if is_foreign(&error) => {}
+            synced => synced.map_err(|error| Error::io("sync the directory", above, error))?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether a sync fails because the directory is not ours to write in.
+fn is_foreign(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(error.kind(), InvalidInput | PermissionDenied | ReadOnlyFilesystem | Unsupported)
+}
+
 /// Looks at the directory and changes nothing.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ use crate::db::engine::{Crew, Engine, Writer};
 use crate::db::grounds::{Grounds, load_state, lock, no_database};
 use crate::db::options::Options;
 use crate::db::recover::{self, Recovered};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::filename::FileName;
 use crate::fs::{FileLock, LockKind};
 use crate::maintenance::cleanup::{self, Cleanup};
@@ -71,12 +71,10 @@ fn open(options: &Options, path: &Path) -> Result<Db> {
     let directory = directory::absolute(&**fs, path)?;
     match directory::look(&**fs, &directory)? {
         Found::Database => {}
-        _ if !options.creates() => return Err(no_database(&directory)),
-        Found::Missing => {
-            let created = fs.create_dir_all(&directory);
-            created.map_err(|error| Error::io("create the directory", &directory, error))?;
+        Found::Missing | Found::Empty if options.creates() => {
+            directory::make_durable(&**fs, &directory)?;
         }
-        Found::Empty => {}
+        Found::Missing | Found::Empty => return Err(no_database(&directory)),
     }
     let lock = lock(&**fs, &directory, LockKind::Exclusive)?;
     let listing = Listing::read(&**fs, &directory)?;

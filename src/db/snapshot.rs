@@ -3,14 +3,13 @@
 use crate::db::bounds::{HalfOpen, KeyRange};
 use crate::db::cursor::Cursor;
 use crate::db::iter::Iter;
-use crate::db::keyspace::{Keyspace, Moment};
+use crate::db::keyspace::Keyspace;
 use crate::error::Result;
 use crate::format::key::user_key;
 use crate::read::get;
 use crate::slice::Slice;
 use crate::state::snapshots::HeldMoment;
 use crate::sync::Arc;
-use crate::write::commit::keyspace_gone;
 
 /// One moment of the database: later writes do not show.
 ///
@@ -41,19 +40,13 @@ impl Snapshot {
         Snapshot { keyspace, held }
     }
 
-    fn moment(&self) -> Result<Moment> {
-        // Of another database, or another opening, this moment says nothing.
-        if !self.held.is_of(&self.keyspace.engine().store.snapshots) {
-            return Err(keyspace_gone(self.keyspace.name()));
-        }
-        self.keyspace.at(self.held.seqno())
-    }
-
-    /// The same moment of another keyspace, also of one that was dropped since. It must belong to the
-    /// same open database: reads are refused otherwise.
-    #[must_use]
-    pub fn keyspace(&self, keyspace: &Keyspace) -> Snapshot {
-        Snapshot { keyspace: keyspace.clone(), held: Arc::clone(&self.held) }
+    /// The same moment of another keyspace, also of one that was dropped since.
+    ///
+    /// # Errors
+    /// `Invalid` if the handle is of another database, or of an earlier opening of this one.
+    pub fn keyspace(&self, keyspace: &Keyspace) -> Result<Snapshot> {
+        self.keyspace.engine().check_own(keyspace.cell())?;
+        Ok(Snapshot { keyspace: keyspace.clone(), held: Arc::clone(&self.held) })
     }
 
     /// The value that a key had.
@@ -61,7 +54,7 @@ impl Snapshot {
     /// # Errors
     /// `Corruption` or `Io` if a block cannot be read; `Closed`.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Slice>> {
-        let moment = self.moment()?;
+        let moment = self.keyspace.at(self.held.seqno())?;
         let key = user_key(self.keyspace.cell().id, key.as_ref());
         get::get(&moment.view, &key, moment.seqno)
     }
@@ -81,17 +74,17 @@ impl Snapshot {
 
     /// The entries of that moment whose keys are in a range; see [`Keyspace::range`].
     pub fn range(&self, range: impl KeyRange) -> Iter {
-        Iter::new(&self.keyspace, self.moment(), &HalfOpen::of(&range))
+        Iter::new(&self.keyspace, self.keyspace.at(self.held.seqno()), &HalfOpen::of(&range))
     }
 
     /// The entries of that moment whose keys begin with `prefix`.
     pub fn prefix(&self, prefix: impl AsRef<[u8]>) -> Iter {
         let range = HalfOpen::prefix(prefix.as_ref());
-        Iter::new(&self.keyspace, self.moment(), &range)
+        Iter::new(&self.keyspace, self.keyspace.at(self.held.seqno()), &range)
     }
 
     /// A cursor over a range of that moment; see [`Keyspace::cursor`].
     pub fn cursor(&self, range: impl KeyRange) -> Cursor {
-        Cursor::new(&self.keyspace, self.moment(), &HalfOpen::of(&range))
+        Cursor::new(&self.keyspace, self.keyspace.at(self.held.seqno()), &HalfOpen::of(&range))
     }
 }

@@ -15,10 +15,6 @@ use crate::state::worker::{Step, Worker};
 use crate::sync::Arc;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
-
-/// How soon to look again for tables that a reader was the last to hold: readers do not ring.
-const RELEASE_POLL: Duration = Duration::from_millis(500);
 
 /// Deletes what nothing needs.
 pub(crate) struct Cleanup {
@@ -52,7 +48,7 @@ impl Worker for Cleanup {
         let store = &*self.store;
         store.health.check_background()?;
         self.collect();
-        let Some(freed) = store.trash.next() else { return Ok(Step::IdleFor(RELEASE_POLL)) };
+        let Some(freed) = store.trash.next() else { return Ok(Step::Idle) };
         if freed.at_record >= store.ledger.records() {
             store.ledger.settle()?;
         }

@@ -16,8 +16,8 @@ use crate::table::reader::Fill;
 
 /// A cursor over the tables of one run.
 pub(crate) struct RunCursor<T: RunTable = Handle> {
-    /// Before `tables`, so that it is dropped first: with the last of them goes the file, and nobody
-    /// may have it open then.
+    /// Stands first: fields are dropped in order, and a file may go with the last handle of its
+    /// table, so nothing may read it by then.
     cursor: Option<T::Cursor>,
     tables: Arc<[Arc<T>]>,
     fill: Fill,

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub(crate) struct KeyspaceCell {
     pub(crate) id: u32,
     pub(crate) name: String,
-    /// The opening that it belongs to. It knows nothing of drops in a later one, nor in a copy.
+    /// Which opening of which database it belongs to; see `Store::opening`.
     pub(crate) opening: u64,
     gone: AtomicBool,
 }

@@ -49,11 +49,6 @@ impl Snapshots {
 }
 
 impl HeldMoment {
-    /// Whether it is a moment of the database that registers its moments here.
-    pub(crate) fn is_of(&self, snapshots: &Arc<Snapshots>) -> bool {
-        Arc::ptr_eq(&self.snapshots, snapshots)
-    }
-
     pub(crate) fn seqno(&self) -> Seqno {
         self.seqno
     }

@@ -3,7 +3,8 @@
 use crate::cache::slots::Cache;
 use crate::format::filename::FileName;
 use crate::fs::FileSystem;
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, OnceLock};
+use std::fmt;
 use std::path::PathBuf;
 
 /// The surroundings of a table.
@@ -16,6 +17,17 @@ pub(crate) struct TableContext {
     pub(crate) cache: Arc<Cache>,
     /// Numbers of obsolete tables whose last holder is gone, until cleanup takes them.
     released: Mutex<Vec<u64>>,
+    /// Called after a number came to `released`: the last holder may be a reader, and then nobody
+    /// else would know that there is something to delete.
+    on_release: OnceLock<OnRelease>,
+}
+
+struct OnRelease(Box<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for OnRelease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnRelease")
+    }
 }
 
 impl TableContext {
@@ -25,7 +37,20 @@ impl TableContext {
         database: u64,
         cache: Arc<Cache>,
     ) -> Arc<TableContext> {
-        Arc::new(TableContext { fs, directory, database, cache, released: Mutex::default() })
+        let (released, on_release) = (Mutex::default(), OnceLock::new());
+        Arc::new(TableContext { fs, directory, database, cache, released, on_release })
+    }
+
+    /// Has `call` called whenever a table was released, from whatever thread let go of it.
+    /// Requires: called once at most.
+    pub(crate) fn on_release(&self, call: impl Fn() + Send + Sync + 'static) {
+        let is_first = self.on_release.set(OnRelease(Box::new(call))).is_ok();
+        assert!(is_first, "releases are told to one listener");
+    }
+
+    /// Whether there are released tables that nobody took yet.
+    pub(crate) fn has_released(&self) -> bool {
+        !self.released.lock().is_empty()
     }
 
     /// Takes the numbers of the tables that nobody can read any more.
@@ -33,18 +58,42 @@ impl TableContext {
         std::mem::take(&mut *self.released.lock())
     }
 
-    /// Whether [`TableContext::take_released`] would give something.
-    pub(crate) fn has_released(&self) -> bool {
-        !self.released.lock().is_empty()
-    }
-
     /// Notes that nobody can read this table any more.
     pub(crate) fn release(&self, id: u64) {
         self.released.lock().push(id);
+        if let Some(OnRelease(call)) = self.on_release.get() {
+            call();
+        }
     }
 
     /// Path of a table.
     pub(crate) fn path(&self, id: u64) -> PathBuf {
         FileName::Table(id).in_directory(&self.directory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cache::{Budget, Cache};
+    use crate::fs::SimulatedFileSystem;
+    use crate::sync::Arc;
+    use crate::sync::atomic::{AtomicUsize, Ordering};
+    use crate::table::TableContext;
+
+    #[test]
+    fn a_listener_hears_of_every_released_table() {
+        let cache = Cache::new(Budget::new(1 << 20));
+        let context = TableContext::new(Arc::new(SimulatedFileSystem::new()), "d".into(), 1, cache);
+        let heard = Arc::new(AtomicUsize::new(0));
+        let ear = Arc::clone(&heard);
+        context.on_release(move || {
+            ear.fetch_add(1, Ordering::Relaxed);
+        });
+        context.release(7);
+        context.release(8);
+        assert_eq!(heard.load(Ordering::Relaxed), 2);
+        assert!(context.has_released());
+        assert_eq!(context.take_released(), [7, 8]);
+        assert!(!context.has_released());
     }
 }
