@@ -224,14 +224,12 @@ impl Committer {
                     let memtable_before = Arc::clone(&view.active);
                     let sealed = Sealed { memtable: memtable_before, last_seqno };
                     let newest = has_entries.then_some(sealed);
-                    Parts {
-                        active: memtable,
-                        sealed: newest.into_iter().chain(view.sealed.iter().cloned()).collect(),
-                        version: Arc::clone(&view.version),
-                    }
+                    let sealed = newest.into_iter().chain(view.sealed.iter().cloned());
+                    let (sealed, version) = (sealed.collect::<Vec<_>>(), Arc::clone(&view.version));
+                    // Inside the swap, so that a flush meanwhile is not overwritten by older figures.
+                    self.store.gauges.note_shape(sealed.len(), version.level(0).len());
+                    Parts { active: memtable, sealed, version }
                 });
-                let view = self.store.view.load();
-                self.store.gauges.note_shape(view.sealed.len(), view.version.level(0).len());
                 self.store.signals.ring();
                 return Ok(line);
             }

@@ -17,7 +17,7 @@ struct Life {
 }
 
 fn value(token: u64) -> Vec<u8> {
-    token.to_be_bytes().repeat(20)
+    token.to_le_bytes().repeat(20)
 }
 
 /// Creates, fills and drops a keyspace of one name, over and over.
