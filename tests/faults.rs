@@ -19,7 +19,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// Every how many-th call fails. 1 by hand for all of them.
-const STRIDE: usize = 3;
+const STRIDE: usize = 4;
 
 /// Longer than any run takes.
 const WATCHDOG: Duration = Duration::from_secs(60);
@@ -103,7 +103,12 @@ fn run(steps: &[Step], background: Background, strike: Option<(u64, Fault, bool)
         world.faults.set(if sticky { trigger.sticky() } else { trigger }, fault);
     }
     for step in steps {
+        let had_errors = world.errors > 0;
         world.step(step);
+        if !had_errors && world.errors > 0 {
+            // The process dies of the first error.
+            world.killed().check_reopened(true);
+        }
     }
     let hits = world.faults.hits();
     world.faults.clear();

@@ -65,6 +65,22 @@ pub(crate) fn empty(store: &Arc<Store>) -> Result<()> {
     Ok(())
 }
 
+/// Takes an open back that failed before anything pointed to what it had written: deletes the files that
+/// were not there before. What cannot be deleted is harmless, the next open sweeps it.
+pub(crate) fn undo(fs: &dyn FileSystem, directory: &Path, was_there: impl Fn(FileName) -> bool) {
+    let stays = |name| {
+        let is_garbage = match name {
+            FileName::Table(_) | FileName::Wal(_) | FileName::Manifest(_) => true,
+            FileName::CurrentTemp(_) => true,
+            FileName::Current | FileName::Lock | FileName::Reserve | FileName::LostDirectory => {
+                false
+            }
+        };
+        was_there(name) || !is_garbage
+    };
+    drop(sweep(fs, directory, stays));
+}
+
 /// Deletes every file of our grammar in the directory for which `is_needed` says no. Called by a
 /// close, after the workers have ended.
 pub(crate) fn sweep(
