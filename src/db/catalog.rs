@@ -42,7 +42,7 @@ impl Engine {
             },
             |edit, _| {
                 for created in &edit.keyspaces_created {
-                    let cell = KeyspaceCell::new(created.id, name, self.store.database);
+                    let cell = KeyspaceCell::new(created.id, name, self.store.opening);
                     self.store.keyspaces.insert(cell);
                 }
                 Ok(())

@@ -44,7 +44,7 @@ pub struct Db {
 
 impl Db {
     pub(crate) fn new(engine: Arc<Engine>) -> Db {
-        let cell = KeyspaceCell::new(DEFAULT_KEYSPACE, "", engine.store.database);
+        let cell = KeyspaceCell::new(DEFAULT_KEYSPACE, "", engine.store.opening);
         Db { root: Keyspace::new(engine, cell) }
     }
 

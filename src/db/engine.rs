@@ -73,6 +73,17 @@ impl Engine {
         self.writer.as_ref().ok_or_else(read_only)
     }
 
+    /// Whether a keyspace is of this opening of this database.
+    ///
+    /// # Errors
+    /// `Invalid`: its number means another keyspace here, or none.
+    pub(crate) fn check_own(&self, cell: &KeyspaceCell) -> Result<()> {
+        if cell.opening != self.store.opening {
+            return Err(keyspace_gone(&cell.name));
+        }
+        Ok(())
+    }
+
     /// Commits operations; none at all only make what came before durable, if that is asked for.
     pub(crate) fn write(
         &self,
@@ -81,8 +92,8 @@ impl Engine {
         durability: Durability,
     ) -> Result<()> {
         let writer = self.writer()?;
-        if let Some(stranger) = keyspaces.iter().find(|cell| cell.database != self.store.database) {
-            return Err(keyspace_gone(&stranger.name));
+        for cell in keyspaces {
+            self.check_own(cell)?;
         }
         if ops.count() == 0 {
             self.store.check_write()?;

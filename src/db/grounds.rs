@@ -22,6 +22,7 @@ use crate::state::store::Store;
 use crate::state::trash::Trash;
 use crate::state::view::{Parts, ViewCell};
 use crate::sync::Arc;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::table::TableContext;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -74,6 +75,9 @@ pub(crate) fn load_state(
     Ok(state)
 }
 
+/// How many stores this process has made.
+static OPENINGS: AtomicU64 = AtomicU64::new(0);
+
 /// What is needed before there is a store: where the database lives and what it may use.
 pub(crate) struct Grounds {
     pub(crate) fs: Arc<dyn FileSystem>,
@@ -105,8 +109,10 @@ impl Grounds {
         parts: Parts,
     ) -> Arc<Store> {
         let health = Arc::new(Health::default());
+        // Relaxed: it only has to be another number each time.
+        let opening = OPENINGS.fetch_add(1, Ordering::Relaxed);
         let cells = state.keyspaces().by_name().iter();
-        let cells = cells.map(|(name, &id)| KeyspaceCell::new(id, name, self.database));
+        let cells = cells.map(|(name, &id)| KeyspaceCell::new(id, name, opening));
         let (keyspaces, last_seqno) = (Keyspaces::new(cells), state.last_seqno());
         let gauges = Gauges::new();
         gauges.note_shape(parts.sealed.len(), parts.version.level(0).len());
@@ -116,6 +122,7 @@ impl Grounds {
             fs: self.fs,
             directory: self.directory,
             database: self.database,
+            opening,
             settings: self.settings,
             context: self.context,
             budget: self.budget,

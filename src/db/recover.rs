@@ -22,7 +22,8 @@ use crate::write::apply::apply;
 use std::collections::BTreeSet;
 
 /// Numbers left out behind a torn tail, so that what was dropped never shares one with what follows.
-const SEQNO_GAP: Seqno = 1 << 24;
+/// More than a log can hold.
+const SEQNO_GAP: Seqno = 1 << 32;
 
 /// What the database is after recovery; nothing points to it yet.
 pub(crate) struct Recovered {

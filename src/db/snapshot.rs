@@ -41,9 +41,12 @@ impl Snapshot {
     }
 
     /// The same moment of another keyspace, also of one that was dropped since.
-    #[must_use]
-    pub fn keyspace(&self, keyspace: &Keyspace) -> Snapshot {
-        Snapshot { keyspace: keyspace.clone(), held: Arc::clone(&self.held) }
+    ///
+    /// # Errors
+    /// `Invalid` if the handle is of another database, or of an earlier opening of this one.
+    pub fn keyspace(&self, keyspace: &Keyspace) -> Result<Snapshot> {
+        self.keyspace.engine().check_own(keyspace.cell())?;
+        Ok(Snapshot { keyspace: keyspace.clone(), held: Arc::clone(&self.held) })
     }
 
     /// The value that a key had.

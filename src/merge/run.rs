@@ -16,10 +16,12 @@ use crate::table::reader::Fill;
 
 /// A cursor over the tables of one run.
 pub(crate) struct RunCursor<T: RunTable = Handle> {
+    /// Stands first: fields are dropped in order, and a file may go with the last handle of its
+    /// table, so nothing may read it by then.
+    cursor: Option<T::Cursor>,
     tables: Arc<[Arc<T>]>,
     fill: Fill,
     at: usize,
-    cursor: Option<T::Cursor>,
 }
 
 impl<T: RunTable> RunCursor<T> {

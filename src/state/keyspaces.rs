@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 pub(crate) struct KeyspaceCell {
     pub(crate) id: u32,
     pub(crate) name: String,
-    /// Which open database it belongs to.
-    pub(crate) database: u64,
+    /// Which opening of which database it belongs to; see `Store::opening`.
+    pub(crate) opening: u64,
     gone: AtomicBool,
 }
 
@@ -25,9 +25,9 @@ pub(crate) struct Keyspaces {
 }
 
 impl KeyspaceCell {
-    pub(crate) fn new(id: u32, name: &str, database: u64) -> Arc<KeyspaceCell> {
+    pub(crate) fn new(id: u32, name: &str, opening: u64) -> Arc<KeyspaceCell> {
         let gone = AtomicBool::new(false);
-        Arc::new(KeyspaceCell { id, name: name.to_owned(), database, gone })
+        Arc::new(KeyspaceCell { id, name: name.to_owned(), opening, gone })
     }
 
     /// Whether the keyspace was dropped, or is being dropped.

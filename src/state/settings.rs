@@ -4,7 +4,7 @@
 
 use crate::cache::Budget;
 use crate::compaction::policy::Policy;
-use crate::format::limits::{BATCH_BYTES_MIN_LIMIT, LEVELS};
+use crate::format::limits::{BATCH_BYTES_MIN_LIMIT, LEVELS, RECORD_PAYLOAD_BYTES_MAX};
 use crate::memtable::Memtable;
 use crate::sync::Arc;
 use crate::table::{Compression, Creation, FilterKind, TableOptions};
@@ -85,6 +85,6 @@ impl Settings {
 
     /// Largest batch for a memory budget.
     pub(crate) fn batch_bytes_max_for(memory_bytes: usize) -> usize {
-        BATCH_BYTES_MIN_LIMIT.max(memory_bytes / 4)
+        BATCH_BYTES_MIN_LIMIT.max(memory_bytes / 4).min(RECORD_PAYLOAD_BYTES_MAX)
     }
 }

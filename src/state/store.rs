@@ -29,6 +29,9 @@ pub(crate) struct Store {
     pub(crate) directory: PathBuf,
     /// The random id in every file of this database.
     pub(crate) database: u64,
+    /// A number of this opening alone: a handle of an earlier one, or of a copy of the directory, has
+    /// the same database id and must not be taken for one of this.
+    pub(crate) opening: u64,
     pub(crate) settings: Settings,
     pub(crate) context: Arc<TableContext>,
     pub(crate) budget: Arc<Budget>,

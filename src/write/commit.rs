@@ -13,7 +13,7 @@
 //! that commit on is ever visible. If only the append fails (a full disk above all), the commit is
 //! refused as a whole and the next one goes to a new segment.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::crc32;
 use crate::format::filename::FileName;
 use crate::format::key::Seqno;
@@ -26,7 +26,7 @@ use crate::state::settings::Durability;
 use crate::state::store::Store;
 use crate::state::view::{Parts, Sealed};
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Arc, Mutex, MutexGuard};
+use crate::sync::{Arc, Mutex, MutexGuard, thread};
 use crate::write::apply::apply;
 use crate::write::group::{Group, Position};
 use crate::write::line::Line;
@@ -90,6 +90,7 @@ impl Committer {
         if let Some(gone) = keyspaces.iter().find(|cell| cell.is_gone()) {
             return Err(keyspace_gone(&gone.name));
         }
+        let _guard = PoisonOnPanic(&self.store);
         let placed = line.append(batch, payload_crc)?;
         let ticket = self.store.sequence.draw(placed.last_seqno);
         let wakes_keeper = std::mem::take(&mut line.keeper_sleeps) | self.wants_spare(&mut line);
@@ -130,7 +131,7 @@ impl Committer {
     /// be in a table for everything up to now to be in tables.
     pub(crate) fn seal(&self) -> Result<Seqno> {
         let mut line = self.line.lock();
-        if !is_empty(&line) {
+        if !line.is_empty() {
             let segment = line.memtable().segment();
             drop(line);
             line = self.leave(segment)?;
@@ -198,7 +199,7 @@ impl Committer {
         let end_after = line.segment_end().saturating_add(record_bytes as u64);
         let is_full = line.memtable().size_bytes() >= settings.memtable_bytes
             || end_after > settings.segment_bytes;
-        if !line.is_spoiled() && (!is_full || is_empty(&line)) {
+        if !line.is_spoiled() && (!is_full || line.is_empty()) {
             return Ok(line);
         }
         let segment = line.memtable().segment();
@@ -215,10 +216,10 @@ impl Committer {
             if line.memtable().segment() != segment {
                 return Ok(line);
             }
-            let has_room = self.store.gauges.sealed() < self.store.settings.sealed_max;
+            let has_room = self.has_room();
             if has_room && let Some(prepared) = self.spare.take() {
                 let last_seqno = line.last_seqno();
-                let has_entries = !is_empty(&line);
+                let has_entries = !line.is_empty();
                 let memtable = line.rotate(prepared, &self.store)?;
                 self.store.view.swap(|view| {
                     let memtable_before = Arc::clone(&view.active);
@@ -255,14 +256,24 @@ impl Committer {
             if lacks_segment {
                 return self.spare.look();
             }
-            if store.gauges.sealed() < store.settings.sealed_max {
+            if self.has_room() {
                 return Some(Ok(()));
             }
-            store.health.background_error(Duty::Flush).map(Err)
+            let duty = match store.gauges.sealed() < store.settings.sealed_max {
+                true => Duty::Compaction,
+                false => Duty::Flush,
+            };
+            store.health.background_error(duty).map(Err)
         });
         let waited = store.fs.monotonic().saturating_sub(began);
         store.counters.stalled_nanos.add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX));
         outcome
+    }
+
+    /// Whether the background is near enough for one more memtable to be sealed.
+    fn has_room(&self) -> bool {
+        let (gauges, settings) = (&self.store.gauges, &self.store.settings);
+        gauges.sealed() < settings.sealed_max && gauges.runs() < settings.runs_hard
     }
 
     /// Asks for the next segment when this one has been begun in earnest.
@@ -280,6 +291,7 @@ impl Committer {
 
     fn sync_to(&self, position: Position) -> Result<()> {
         self.group.sync_to(position, || {
+            let _guard = PoisonOnPanic(&self.store);
             let plan = self.line.lock().plan_sync();
             let outcome = plan.run().map_err(|(segment, source)| {
                 let path = FileName::Wal(segment).in_directory(&self.store.directory);
@@ -337,9 +349,17 @@ impl Committer {
     }
 }
 
-/// Whether the active memtable holds nothing at all.
-fn is_empty(line: &Line) -> bool {
-    line.memtable().is_empty() && line.memtable().range_tombstones().is_none()
+/// A commit that ends in a panic leaves a gap that nothing can be published behind: the database is
+/// poisoned, so that everyone who waits gets an error.
+struct PoisonOnPanic<'a>(&'a Store);
+
+impl Drop for PoisonOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let what = "a thread panicked while it was committing";
+            self.0.poison(&Error::plain(ErrorKind::Poisoned, what));
+        }
+    }
 }
 
 /// The error of a handle whose keyspace was dropped.

@@ -28,6 +28,9 @@ pub(crate) struct Line {
     synced: Arc<AtomicU64>,
     unsynced: Vec<OlderSegment>,
     spoiled: Option<Error>,
+    /// Whether a batch went into this segment. The memtable cannot tell: the batch of a commit that
+    /// is still on its way is not in it yet.
+    has_batches: bool,
     /// End of the segment after the last marker.
     marked_end: u64,
     /// Whether the helper was asked for the next segment.
@@ -68,6 +71,7 @@ impl Line {
             synced: Arc::new(AtomicU64::new(0)),
             unsynced: Vec::new(),
             spoiled: None,
+            has_batches: false,
             marked_end: 0,
             asked_for_spare: false,
             keeper_sleeps: false,
@@ -85,6 +89,7 @@ impl Line {
         let appended = self.writer.append(batch.record_mut(), &draft);
         let end = appended.inspect_err(|error| self.spoiled = Some(error.clone()))?;
         self.next_seqno += u64::from(count);
+        self.has_batches = true;
         Ok(Placed {
             first_seqno,
             last_seqno: self.next_seqno - 1,
@@ -102,6 +107,11 @@ impl Line {
     /// Whether the segment can take nothing more, because an append to it failed.
     pub(crate) fn is_spoiled(&self) -> bool {
         self.spoiled.is_some()
+    }
+
+    /// Whether nothing was committed into this segment and its memtable.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.has_batches
     }
 
     pub(crate) fn memtable(&self) -> &Arc<Memtable> {
@@ -144,6 +154,7 @@ impl Line {
         self.writer = writer;
         self.synced = Arc::new(AtomicU64::new(0));
         self.spoiled = None;
+        self.has_batches = false;
         self.marked_end = 0;
         self.asked_for_spare = false;
         Ok(Arc::clone(&self.memtable))

@@ -189,7 +189,7 @@ impl Run<'_> {
         };
         let (snapshot, space) = match slot {
             None => (snapshot.clone(), 0),
-            Some(slot) => (snapshot.keyspace(&slot.keyspace), slot.incarnation),
+            Some(slot) => (snapshot.keyspace(&slot.keyspace).unwrap(), slot.incarnation),
         };
         Reader { door: Door::Past(snapshot), space, world: world.clone(), is_stale }
     }
