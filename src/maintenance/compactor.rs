@@ -42,7 +42,10 @@ impl Compactor {
     /// Finds something to do and begins it.
     fn begin(&mut self) -> Result<Step> {
         let version = Arc::clone(&self.store.view.load().version);
-        let mut hints = hints(&self.store, &version)?;
+        let mut hints = hints(&self.store, &version).inspect_err(|error| {
+            self.desk.with_sheet(|sheet| sheet.fail_requests(error));
+            self.store.signals.ring();
+        })?;
         // Under the lock of the desk, so that no two compactors take the same tables. The version is
         // taken again: a job may have been installed since.
         let picked = self.desk.with_sheet(|sheet| {

@@ -90,10 +90,20 @@ impl Sheet {
         self.requests.front().cloned()
     }
 
-    /// Ends a request.
+    /// Ends a request, unless that has happened before.
     pub(crate) fn settle(&mut self, request: u64, outcome: Result<()>) {
+        let waiting = self.requests.len();
         self.requests.retain(|waiting| waiting.id != request);
-        self.outcomes.insert(request, outcome);
+        if self.requests.len() < waiting {
+            self.outcomes.insert(request, outcome);
+        }
+    }
+
+    /// Ends all requests: nothing can be chosen for any of them.
+    pub(crate) fn fail_requests(&mut self, error: &Error) {
+        while let Some(request) = self.first_request() {
+            self.settle(request.id, Err(error.clone()));
+        }
     }
 
     /// Takes the tables of a plan.
