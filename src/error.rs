@@ -36,7 +36,8 @@ pub enum ErrorKind {
     Invalid,
     /// The files were written by a newer format, or this platform lacks something.
     Unsupported,
-    /// The operating system reported an error.
+    /// The operating system reported an error. A commit that ends so is not visible; but if the system
+    /// wrote its bytes all the same and the process then dies at once, it may be there after reopening.
     Io,
     /// The database, the keyspace or the scan was closed before this call.
     Closed,

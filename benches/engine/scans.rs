@@ -41,7 +41,7 @@ fn whole(group: &mut BenchmarkGroup<'_, WallTime>, db: &Db) {
 
 /// A seek to a random key, then a few steps.
 fn seeks(group: &mut BenchmarkGroup<'_, WallTime>, db: &Db) {
-    group.sample_size(100);
+    group.sample_size(20);
     for steps in [10, 100, 1_000] {
         group.throughput(Throughput::Elements(steps));
         let mut starts = random(0..ENTRIES - steps).map(key);

@@ -169,8 +169,9 @@ impl Engine {
         })
     }
 
-    /// Closes for good. A second call does nothing.
+    /// Closes for good. A second call waits for the first and does nothing.
     pub(crate) fn close(&self) -> Result<()> {
+        let mut lock = self.lock.lock();
         if self.store.process != std::process::id() || !self.store.health.begin_close() {
             return Ok(());
         }
@@ -180,15 +181,17 @@ impl Engine {
         };
         self.store.health.close();
         self.store.signals.ring();
-        drop(self.lock.lock().take());
+        drop(lock.take());
         outcome
     }
 
     fn end_writing(&self, writer: &Writer) -> Result<()> {
         let flushed = writer.committer.seal().and_then(|last| self.wait_for_flush(last));
         writer.crew.stop();
+        // Also when the flush failed: what was written with `Buffered` is made durable now.
+        let ended = writer.committer.end();
         flushed?;
-        let clean_close = Some(writer.committer.end()?);
+        let clean_close = Some(ended?);
         self.store.ledger.record(|_| Ok(Edit { clean_close, ..Edit::default() }), |_, _| Ok(()))?;
         // The last record of a manifest looks like a torn tail: one more makes this one certain.
         self.store.ledger.settle()?;

@@ -184,14 +184,14 @@ fn crew(store: &Arc<Store>, committer: &Arc<Committer>, desk: &Arc<Desk>) -> Res
         ("siltstone-log", Box::new(keeper)),
         ("siltstone-clean", Box::new(Cleanup::new(Arc::clone(store)))),
     ];
+    let compactors = 0..store.settings.compactors;
     match store.settings.background {
         Background::Threads => {
-            let compactors = 0..store.settings.compactors;
             workers.extend(compactors.map(|_| ("siltstone-merge", compactor())));
             Ok(Crew::Threads(Threads::start(store, workers)?))
         }
         Background::Stepped { seed } => {
-            workers.push(("siltstone-merge", compactor()));
+            workers.extend(compactors.map(|_| ("siltstone-merge", compactor())));
             let workers = workers.into_iter().map(|(_, worker)| worker).collect();
             let stepper = Arc::new(SeededStepper::new(store, seed, workers));
             let driver: Arc<dyn Stepper> = Arc::clone(&stepper) as Arc<dyn Stepper>;

@@ -30,8 +30,7 @@ impl Cleanup {
         let store = &*self.store;
         store.trash.gather(|| {
             let tables = store.context.take_released().into_iter().map(FileName::Table);
-            let manifests = store.ledger.take_retired().into_iter().map(FileName::Manifest);
-            let names: Vec<FileName> = tables.chain(manifests).collect();
+            let names: Vec<FileName> = tables.chain(store.ledger.take_retired()).collect();
             // Only now: the record that freed the last of them must be among those counted.
             let at_record = if names.is_empty() { 0 } else { store.ledger.records() };
             names.into_iter().map(|name| Freed { name, at_record }).collect()

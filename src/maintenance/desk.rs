@@ -62,11 +62,6 @@ impl Desk {
     pub(crate) fn take_outcome(&self, request: u64) -> Option<Result<()>> {
         self.sheet.lock().outcomes.remove(&request)
     }
-
-    /// Whether some request has ended and nobody has asked for its outcome yet.
-    pub(crate) fn has_outcomes(&self) -> bool {
-        !self.sheet.lock().outcomes.is_empty()
-    }
 }
 
 impl Sheet {
@@ -83,6 +78,11 @@ impl Sheet {
     /// Whether nothing runs and nothing was asked for.
     pub(crate) fn is_free(&self) -> bool {
         self.running.is_empty() && self.requests.is_empty()
+    }
+
+    /// Number of requests that have not ended.
+    pub(crate) fn waiting_requests(&self) -> usize {
+        self.requests.len()
     }
 
     /// The request whose turn it is.

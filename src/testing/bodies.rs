@@ -2,8 +2,7 @@
 //!
 //! A body panics when a promise is broken, and otherwise says whether the bytes were what they
 //! claim to be. One promise is common to all: the formats have one spelling, so whatever decodes
-//! encodes to the same bytes again. A new body goes into [`TARGETS`]; a test then asks for its fuzz
-//! target and its seeds.
+//! encodes to the same bytes again.
 
 use crate::format::checksum::{crc32_from, seed};
 use crate::format::codec::Reader;
@@ -14,18 +13,6 @@ use crate::format::range_tombstone::Fragments;
 use crate::format::record::{HEADER_BYTES, Place, RecordHeader};
 use crate::format::table_facts::TableFacts;
 use std::ffi::OsStr;
-
-/// Whether the bytes are what they claim to be; panics if a promise is broken.
-pub type Body = fn(&[u8]) -> bool;
-
-/// All bodies, by the name of their fuzz target.
-pub const TARGETS: &[(&str, Body)] = &[
-    ("filename", filename),
-    ("ops", ops),
-    ("range_tombstone", range_tombstone),
-    ("record", record),
-    ("table_facts", table_facts),
-];
 
 /// A name in a database directory.
 #[must_use]

@@ -1,12 +1,25 @@
 //! Doors into the engine for fuzzers and long tests. Not part of the API: it may change at any time.
 //!
-//! Compiled only in tests, and under `--cfg fuzzing` or `--cfg siltstone_testing`. `bodies` has what
-//! a fuzz target does; `corpus` runs all of them over the seeds in `fuzz/corpus`.
+//! Compiled only in tests, and under `--cfg fuzzing` or `--cfg siltstone_testing`. `targets` lists
+//! what a fuzz target does: `bodies` has the small decoders, `tables`, `journals` and `database` the
+//! larger ones, `repair` the trick that takes a fuzzer past the checksums. `corpus` runs all of them
+//! over the seeds in `fuzz/corpus`, which `seeds` makes.
 
 mod bodies;
 #[cfg(test)]
 mod corpus;
+mod database;
+mod journals;
+#[cfg(test)]
+mod random;
+mod repair;
+#[cfg(test)]
+mod seeds;
+mod tables;
+mod targets;
 
-pub use crate::testing::bodies::{
-    Body, TARGETS, filename, ops, range_tombstone, record, table_facts,
-};
+pub use crate::testing::bodies::{filename, ops, range_tombstone, record, table_facts};
+pub use crate::testing::database::database;
+pub use crate::testing::journals::{manifest, manifest_edit, wal_record};
+pub use crate::testing::tables::{block, table};
+pub use crate::testing::targets::{Body, TARGETS};

@@ -81,7 +81,8 @@ impl Line {
     /// Appends a batch and gives it its sequence numbers.
     ///
     /// # Errors
-    /// The log could not be appended to: the batch has no number and will never be seen.
+    /// The log could not be appended to: the batch has no number and is not seen. Its bytes may be in
+    /// the file all the same; they do not count from the moment at which the next segment is there.
     pub(crate) fn append(&mut self, batch: &mut OpsBuffer, payload_crc: u32) -> Result<Placed> {
         let count = u32::try_from(batch.count()).unwrap_or(u32::MAX);
         let first_seqno = self.next_seqno;
