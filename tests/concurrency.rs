@@ -5,6 +5,8 @@
 //! a file system that watches the order of calls, with memtables and tables so small that flushes and
 //! compactions never rest. Nothing waits for time to pass.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails panics, in its helpers too")]
+
 #[path = "concurrency/churn.rs"]
 mod churn;
 #[path = "concurrency/ending.rs"]

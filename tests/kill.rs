@@ -343,8 +343,10 @@ fn look(directory: &Path, read_only: bool, book: &mut Book, counts: &mut Counts)
     counts.torn_tails += db.recovery_report().torn_tails.len();
     let snapshot = db.snapshot();
     let has_second = db.keyspaces().expect("names").iter().any(|name| name == "second");
-    let second =
-        has_second.then(|| snapshot.keyspace(&db.keyspace("second").expect("it is there")));
+    let second = has_second.then(|| {
+        let second = db.keyspace("second").expect("it is there");
+        snapshot.keyspace(&second).expect("it is of this database")
+    });
     book.compare(&snapshot, second.as_ref(), counts);
     if counts.kills.is_multiple_of(10) {
         db.verify().expect("every table is whole");

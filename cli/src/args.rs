@@ -19,7 +19,7 @@ Which database:
 
 Data goes to stdout, everything else to stderr. Exit codes:
   0 ok   1 not found   2 usage, or input that cannot be read   3 corruption
-  4 locked by another process   5 I/O, and whatever else the system refuses";
+  4 locked by another process   5 I/O, and whatever else the system refuses   130 interrupted";
 
 const FORMATS_HELP: &str = "\
 Formats:
@@ -231,6 +231,7 @@ impl Arguments {
         Place {
             directory: directory.unwrap_or_else(|| PathBuf::from("silt-data")),
             keyspace: self.keyspace.clone(),
+            json: self.json,
         }
     }
 

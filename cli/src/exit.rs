@@ -1,6 +1,7 @@
 //! How `silt` ends: one failure type, with its message and its exit code.
 //!
 //! 0 ok | 1 not found | 2 usage, or input that cannot be read | 3 corruption | 4 locked | 5 I/O
+//! 130 interrupted, as a shell says of a process that Ctrl-C ended
 //!
 //! A reader of our output that goes away (`silt scan | head`) is no failure: silent, code 0.
 
@@ -18,6 +19,7 @@ pub(crate) enum Code {
     Corruption = 3,
     Locked = 4,
     Io = 5,
+    Interrupted = 130,
 }
 
 impl Code {
@@ -29,6 +31,7 @@ impl Code {
             Code::Corruption => "corruption",
             Code::Locked => "locked",
             Code::Io => "i/o",
+            Code::Interrupted => "interrupted",
         }
     }
 }
@@ -60,6 +63,11 @@ impl Failure {
     /// The database broke a promise, as far as this program can see.
     pub(crate) fn broken_promise(message: impl Into<String>) -> Failure {
         Failure::new(Code::Corruption, message)
+    }
+
+    /// Someone wants an end, by Ctrl-C for one.
+    pub(crate) fn interrupted() -> Failure {
+        Failure::new(Code::Interrupted, "interrupted")
     }
 
     /// The operating system failed while we did `action` on `path`.

@@ -43,16 +43,20 @@ pub(crate) fn import(
     bar.finish_and_clear();
     let done = done.map_err(|stop| stop.failure(&name, &loader));
     let written = loader.written;
-    // The database is closed in any case; the first failure is the one that is told.
-    done.and(store.close())?;
+    // The database is closed in any case; the first failure is the one that is told. One of the
+    // close takes nothing back.
+    let entries = counted(written, "entry", "entries");
+    let closed = store.close().map_err(|failure| {
+        failure.followed_by(&format!("; all {entries} of {name} are in the database all the same"))
+    });
+    done.and(closed)?;
     let time = started.elapsed();
     if json {
         let facts = json!({ "imported": written, "seconds": time.as_secs_f64(), "from": name });
         writeln!(out, "{facts}")?;
     } else {
-        let (entries, per_second) = (counted(written, "entry", "entries"), rate(written, time));
-        let text =
-            format!("imported {entries} in {}, {} a second", duration(time), count(per_second));
+        let per_second = count(rate(written, time));
+        let text = format!("imported {entries} in {}, {per_second} a second", duration(time));
         // The work is done; a stderr that is gone does not undo it.
         writeln!(io::stderr(), "{text}").unwrap_or_default();
     }

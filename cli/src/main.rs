@@ -17,22 +17,45 @@ mod tree;
 mod units;
 
 use crate::args::{Arguments, Command};
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use clap::Parser as _;
+use clap::error::ErrorKind;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
     let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
     let done = run(&arguments, &mut out);
     let flushed = out.flush().map_err(Failure::from);
-    let Err(failure) = done.and(flushed) else { return ExitCode::SUCCESS };
-    if let Some(text) = failure.text(arguments.json) {
+    done.and(flushed).map_or_else(|failure| end(&failure, arguments.json), |()| ExitCode::SUCCESS)
+}
+
+fn end(failure: &Failure, json: bool) -> ExitCode {
+    if let Some(text) = failure.text(json) {
         // If stderr is gone too, the exit code has to do.
         writeln!(io::stderr(), "{text}").unwrap_or_default();
     }
     ExitCode::from(failure.code as u8)
+}
+
+/// Ends with what is wrong with the command line, or with the help that it asked for.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    // The help for a missing command is an error without a sentence of its own.
+    let has_sentence = error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if json && error.use_stderr() && has_sentence {
+        let text = error.to_string();
+        let sentence = text.split("\n\n").next().unwrap_or_default();
+        let words: Vec<&str> = sentence.split_whitespace().skip_while(|w| *w == "error:").collect();
+        return end(&Failure::usage(words.join(" ")), true);
+    }
+    // Nobody may be left to read it.
+    error.print().unwrap_or_default();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8))
 }
 
 fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Failure> {

@@ -5,7 +5,10 @@
 
 use crate::bounds::{Bounds, is_empty};
 use crate::exit::Failure;
+use crate::units::counted;
+use serde_json::json;
 use siltstone::{Batch, Db, Durability, Keyspace, Options, Slice};
+use std::io::{self, Write as _};
 use std::iter;
 use std::path::PathBuf;
 
@@ -18,6 +21,8 @@ pub(crate) type Entries =
 pub(crate) struct Place {
     pub(crate) directory: PathBuf,
     pub(crate) keyspace: Option<String>,
+    /// Whether programs read what stands on stderr.
+    pub(crate) json: bool,
 }
 
 /// An open database, and the keyspace in it that is meant.
@@ -30,26 +35,51 @@ impl Place {
     /// Opens to read. Writes no byte.
     pub(crate) fn open_read_only(&self) -> Result<Store, Failure> {
         self.must_exist()?;
-        self.existing_keyspace(Options::new().open_read_only(&self.directory)?)
+        self.existing_keyspace(self.told(Options::new().open_read_only(&self.directory)?))
     }
 
     /// Opens to change what is there. Creates nothing.
     pub(crate) fn open_existing(&self) -> Result<Store, Failure> {
         self.must_exist()?;
-        self.existing_keyspace(Options::new().open(&self.directory)?)
+        self.existing_keyspace(self.told(Options::new().open(&self.directory)?))
     }
 
     /// Opens to write; creates the database and the keyspace where they are missing.
     pub(crate) fn open_or_create(&self) -> Result<Store, Failure> {
-        let db = Options::new().open(&self.directory)?;
+        let db = self.told(Options::new().open(&self.directory)?);
         let keyspace = self.keyspace.as_ref().map(|name| db.keyspace(name)).transpose()?;
         Ok(Store { db, keyspace })
+    }
+
+    /// Says on stderr what the open had to drop from the log: writes that were never acknowledged as
+    /// durable. That is no failure, but an operator wants to know.
+    fn told(&self, db: Db) -> Db {
+        for tail in &db.recovery_report().torn_tails {
+            let (file, dropped) = (tail.file.display(), counted(tail.bytes, "byte", "bytes"));
+            let kept = tail.kept_in.as_ref().map(|path| format!("; kept in {}", path.display()));
+            let note = format!(
+                "dropped {dropped} at the end of the log, {file}, offset {}: {}{}",
+                tail.offset,
+                tail.reason,
+                kept.unwrap_or_default()
+            );
+            let line = if self.json {
+                json!({ "note": note }).to_string()
+            } else {
+                format!("silt: {note}")
+            };
+            // A note that nobody can read stops nothing.
+            writeln!(io::stderr(), "{line}").unwrap_or_default();
+        }
+        db
     }
 
     fn must_exist(&self) -> Result<(), Failure> {
         let empty = match self.directory.read_dir() {
             Ok(mut files) => files.next().is_none(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            // Opening says in better words that this is a file.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => false,
             Err(error) => return Err(Failure::io("read", &self.directory, &error)),
         };
         if empty {

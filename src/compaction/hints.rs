@@ -1,16 +1,14 @@
 //! What the picker is told beside the shape of the tree.
 //!
-//! All of it may be a little old, and is then merely cautious: readers only move forward, so the
-//! oldest seqno that one of them needs never falls; and a table that a range tombstone of another
-//! table hides stays hidden as long as both are there.
+//! The range tombstones must be those of the very version that is picked on: one that was spent
+//! since may cover newer entries, whose seqnos a compaction has settled. The oldest seqno may be a
+//! little old, and is then merely cautious: readers only move forward.
 
 use crate::compaction::plan::Claim;
-use crate::error::Result;
 use crate::format::key::Seqno;
 use crate::format::range_tombstone::Fragments;
 use crate::format::table_facts::TableFacts;
 use crate::sync::Arc;
-use crate::table::Handle;
 
 /// Facts from outside the tree.
 #[derive(Clone, Debug, Default)]
@@ -23,25 +21,9 @@ pub(crate) struct Hints {
     /// The range tombstones of all tables of the tree, joined. Those of memtables must be left
     /// out: they can still be lost, and what they hide would be lost before them. Empty if
     /// unknown.
-    pub(crate) range_tombstones: Fragments,
+    pub(crate) range_tombstones: Arc<Fragments>,
     /// What running jobs will write to.
     pub(crate) running: Vec<Claim>,
-}
-
-/// The range tombstones of these tables, joined. Opens those that have any.
-///
-/// # Errors
-/// Of opening them.
-pub(crate) fn range_tombstones<'a>(
-    handles: impl IntoIterator<Item = &'a Arc<Handle>>,
-) -> Result<Fragments> {
-    let mut all = Vec::new();
-    for handle in handles {
-        if handle.facts().range_deletes > 0 {
-            all.extend(handle.table()?.range_tombstones().tombstones());
-        }
-    }
-    Ok(Fragments::build(all))
 }
 
 impl Hints {
@@ -73,12 +55,13 @@ mod tests {
     use crate::compaction::hints::Hints;
     use crate::compaction::scripts::table;
     use crate::format::range_tombstone::{Fragments, RangeTombstone};
+    use crate::sync::Arc;
 
     fn hints(oldest_snapshot: u64) -> Hints {
         let tombstones = [("b", "f", 50), ("f", "k", 60), ("m", "p", 70)];
-        let range_tombstones = Fragments::build(tombstones.map(|(start, end, seqno)| {
+        let range_tombstones = Arc::new(Fragments::build(tombstones.map(|(start, end, seqno)| {
             RangeTombstone { start: start.into(), end: end.into(), seqno }
-        }));
+        })));
         Hints { oldest_snapshot, range_tombstones, ..Hints::default() }
     }
 

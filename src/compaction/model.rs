@@ -6,7 +6,7 @@
 
 use crate::cache::{Budget, Cache};
 use crate::compaction::flush::FlushJob;
-use crate::compaction::hints::{Hints, range_tombstones};
+use crate::compaction::hints::Hints;
 use crate::compaction::job::{CompactionJob, JobInputs, Outcome};
 use crate::compaction::manual::{RangeRequest, RangeStep, pick_range};
 use crate::compaction::picker::pick;
@@ -16,7 +16,7 @@ use crate::compaction::sieve::Progress;
 use crate::error::Result;
 use crate::format::key::{Kind, SEQNO_LATEST, Seqno, user_key};
 use crate::format::limits::LEVELS;
-use crate::format::range_tombstone::RangeTombstone;
+use crate::format::range_tombstone::{Fragments, RangeTombstone};
 use crate::fs::{FileSystem, SimulatedFileSystem};
 use crate::memtable::Memtable;
 use crate::sync::Arc;
@@ -128,7 +128,13 @@ impl Engine {
 
     pub(crate) fn pick(&mut self) -> Option<Plan> {
         self.hints.oldest_snapshot = self.frozen()[0];
-        self.hints.range_tombstones = range_tombstones(self.levels.iter().flatten()).unwrap();
+        let handles = self.levels.iter().flatten();
+        let tables = handles.filter(|handle| handle.facts().range_deletes > 0);
+        let opened = tables.map(|handle| handle.table().unwrap());
+        let tombstones = opened.flat_map(|table| {
+            table.range_tombstones().tombstones().collect::<Vec<RangeTombstone>>()
+        });
+        self.hints.range_tombstones = Arc::new(Fragments::build(tombstones));
         pick(&self.shape(), &self.policy, &self.hints)
     }
 

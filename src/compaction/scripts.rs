@@ -114,7 +114,7 @@ fn parse(script: &str) -> (Shape, Hints) {
             }
         }
     }
-    hints.range_tombstones = Fragments::build(erased);
+    hints.range_tombstones = Arc::new(Fragments::build(erased));
     (shape, hints)
 }
 

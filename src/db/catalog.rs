@@ -2,7 +2,9 @@
 //!
 //! A keyspace exists when a durable manifest edit says so; nothing is written to it before. Dropping
 //! is one synced operation in the log, which hides everything under its id; then the name goes from
-//! the manifest. *Power between the two: recovery meets the operation and drops the name itself.*
+//! the manifest. *Power between the two: recovery meets the operation and drops the name itself.* If
+//! the manifest cannot be written, the keyspace is gone all the same; its name goes with the next
+//! attempt to drop or to create it.
 
 use crate::db::batch::Batch;
 use crate::db::engine::Engine;
@@ -18,27 +20,29 @@ impl Engine {
     pub(crate) fn open_keyspace(&self, name: &str) -> Result<Arc<KeyspaceCell>> {
         check_name(name)?;
         self.store.health.check_read()?;
-        if let Some(cell) = self.store.keyspaces.find(name) {
+        let found = self.store.keyspaces.find(name);
+        if let Some(cell) = found.filter(|cell| !cell.is_dropped()) {
             return Ok(cell);
         }
         self.writer()?;
         self.store.check_write()?;
-        let mut existing = None;
         self.store.ledger.record(
             |state| {
                 // Someone may have been faster: the edit is made under the ledger's lock.
-                existing = state.keyspaces().id(name);
-                let id = state.keyspaces().next();
-                if existing.is_some() {
+                let left = self.store.keyspaces.find(name);
+                if left.as_ref().is_some_and(|cell| !cell.is_dropped()) {
                     return Ok(Edit::default());
                 }
+                let keyspaces_dropped = left.iter().map(|cell| cell.id).collect();
+                let id = state.keyspaces().next();
                 if id > KEYSPACE_ID_MAX {
                     let what = "all 4,294,967,294 keyspace ids of this database were used";
                     return Err(Error::invalid(Reason::Other, what));
                 }
-                let created = vec![KeyspaceFacts { id, name: name.to_owned() }];
+                let keyspaces_created = vec![KeyspaceFacts { id, name: name.to_owned() }];
                 let next_keyspace = Some(id + 1);
-                Ok(Edit { keyspaces_created: created, next_keyspace, ..Edit::default() })
+                let edit = Edit { keyspaces_dropped, keyspaces_created, ..Edit::default() };
+                Ok(Edit { next_keyspace, ..edit })
             },
             |edit, _| {
                 for created in &edit.keyspaces_created {
@@ -58,20 +62,26 @@ impl Engine {
         self.store.check_write()?;
         let Some(cell) = self.store.keyspaces.find(name) else { return Ok(false) };
         // From here on commits to it are refused, so nothing can follow the drop in the log.
-        if !cell.mark_gone() {
+        if cell.begin_drop() {
+            let mut batch = Batch::new();
+            batch.drop_keyspace(&cell);
+            let written = batch.commit(self, Durability::Sync);
+            cell.end_drop(written.is_ok());
+            written?;
+        } else if !cell.is_dropped() {
+            // Another thread is at it.
             return Ok(false);
         }
-        let mut batch = Batch::new();
-        batch.drop_keyspace(&cell);
-        if let Err(error) = batch.commit(self, Durability::Sync) {
-            cell.revive();
-            return Err(error);
-        }
-        let dropped = Edit { keyspaces_dropped: vec![cell.id], ..Edit::default() };
         self.store.ledger.record(
-            |_| Ok(dropped),
-            |_, _| {
-                self.store.keyspaces.remove(name);
+            |state| {
+                let is_named = state.keyspaces().id(name) == Some(cell.id);
+                let keyspaces_dropped = is_named.then_some(cell.id).into_iter().collect();
+                Ok(Edit { keyspaces_dropped, ..Edit::default() })
+            },
+            |edit, _| {
+                if !edit.keyspaces_dropped.is_empty() {
+                    self.store.keyspaces.remove(name);
+                }
                 Ok(())
             },
         )?;

@@ -278,7 +278,7 @@ impl Db {
     pub fn health(&self) -> Result<()> {
         let health = &self.engine().store.health;
         health.check_write()?;
-        health.any_background_error().map_or(Ok(()), Err::<(), Error>)
+        health.any_background_error(0).map_or(Ok(()), Err::<(), Error>)
     }
 
     /// What the open found in the log.

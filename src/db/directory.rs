@@ -47,6 +47,11 @@ impl Listing {
         self.files.get(&name).copied()
     }
 
+    /// All names, sorted.
+    pub(crate) fn names(&self) -> impl Iterator<Item = FileName> {
+        self.files.keys().copied()
+    }
+
     /// Numbers of the WAL segments, ascending.
     pub(crate) fn segments(&self) -> Vec<u64> {
         let segment = |name: &FileName| match name {

@@ -117,13 +117,14 @@ impl Engine {
 
     fn wait_for_flush(&self, last_seqno: Seqno) -> Result<()> {
         let store = &*self.store;
-        store.signals.ring();
+        let failures = store.health.background_failures();
+        store.signals.hurry();
         store.signals.wait_until(|| {
             let view = store.view.load();
             if view.sealed.iter().all(|sealed| sealed.last_seqno > last_seqno) {
                 return Some(Ok(()));
             }
-            let failed = store.health.background_error(Duty::Flush).map(Err);
+            let failed = store.health.background_error(Duty::Flush, failures).map(Err);
             failed.or_else(|| store.health.check_background().err().map(Err))
         })
     }
@@ -135,7 +136,7 @@ impl Engine {
         let desk = &self.writer()?.desk;
         let before = self.store.ledger.next_file().load(Ordering::Relaxed);
         let request = desk.request(RangeRequest { start, end, upto, before });
-        self.store.signals.ring();
+        self.store.signals.hurry();
         self.store.signals.wait_until(|| {
             if let Err(error) = self.store.check_write() {
                 return Some(Err(error));
@@ -148,12 +149,13 @@ impl Engine {
     pub(crate) fn wait_idle(&self) -> Result<()> {
         let writer = self.writer()?;
         let store = &*self.store;
-        store.signals.ring();
+        let failures = store.health.background_failures();
+        store.signals.hurry();
         store.signals.wait_until(|| {
             if let Err(error) = store.check_write() {
                 return Some(Err(error));
             }
-            if let Some(error) = store.health.any_background_error() {
+            if let Some(error) = store.health.any_background_error(failures) {
                 return Some(Err(error));
             }
             let has_trash = !store.trash.is_empty_with(|| !store.context.has_released());
@@ -167,8 +169,9 @@ impl Engine {
         })
     }
 
-    /// Closes for good. A second call does nothing.
+    /// Closes for good. A second call waits for the first and does nothing.
     pub(crate) fn close(&self) -> Result<()> {
+        let mut lock = self.lock.lock();
         if self.store.process != std::process::id() || !self.store.health.begin_close() {
             return Ok(());
         }
@@ -178,15 +181,17 @@ impl Engine {
         };
         self.store.health.close();
         self.store.signals.ring();
-        drop(self.lock.lock().take());
+        drop(lock.take());
         outcome
     }
 
     fn end_writing(&self, writer: &Writer) -> Result<()> {
         let flushed = writer.committer.seal().and_then(|last| self.wait_for_flush(last));
         writer.crew.stop();
+        // Also when the flush failed: what was written with `Buffered` is made durable now.
+        let ended = writer.committer.end();
         flushed?;
-        let clean_close = Some(writer.committer.end()?);
+        let clean_close = Some(ended?);
         self.store.ledger.record(|_| Ok(Edit { clean_close, ..Edit::default() }), |_, _| Ok(()))?;
         // The last record of a manifest looks like a torn tail: one more makes this one certain.
         self.store.ledger.settle()?;

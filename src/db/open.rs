@@ -5,7 +5,8 @@
 //! 3. CURRENT, manifest, and every table that it names is there with the right size.
 //! 4. The log is replayed into memtables, and these become tables, synced (see [`recover`]).
 //! 5. An empty segment and a new manifest with everything in it; then CURRENT names it.
-//!    *Power before this: the old manifest still tells the old story, and the log is untouched.*
+//!    *Power before this: the old manifest still tells the old story, and the log is untouched.* A
+//!    failure up to here takes back what steps 4 and 5 have written.
 //! 6. Workers start, and only now is removed what is ours and no longer named.
 //!
 //! [`recover`]: crate::db::recover
@@ -16,7 +17,7 @@ use crate::db::engine::{Crew, Engine, Writer};
 use crate::db::grounds::{Grounds, load_state, lock, no_database};
 use crate::db::options::Options;
 use crate::db::recover::{self, Recovered};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::filename::FileName;
 use crate::fs::{FileLock, LockKind};
 use crate::maintenance::cleanup::{self, Cleanup};
@@ -27,9 +28,11 @@ use crate::maintenance::stepper::SeededStepper;
 use crate::maintenance::threads::Threads;
 use crate::manifest::{ManifestWriter, State, point_current};
 use crate::memtable::Memtable;
+use crate::state::health::Duty;
 use crate::state::settings::Background;
 use crate::state::signals::Stepper;
 use crate::state::store::Store;
+use crate::state::trash::Freed;
 use crate::state::view::Parts;
 use crate::state::worker::Worker;
 use crate::sync::Arc;
@@ -83,26 +86,32 @@ fn open(options: &Options, path: &Path) -> Result<Db> {
         _ => State::new(fs.random()),
     };
     let grounds = Grounds::new(fs, directory, state.database(), settings);
-    let recovered = recover::recover(&grounds, state, &listing, options.recovery_mode())?;
-    start(grounds, recovered, lock)
+    let recovered = recover::recover(&grounds, state, &listing, options.recovery_mode());
+    let recovered = recovered.inspect_err(|error| take_back(&grounds, &listing, error))?;
+    start(grounds, recovered, &listing, lock)
+}
+
+/// After a failure: leaves the directory as it was found, unless CURRENT may name a new manifest.
+fn take_back(grounds: &Grounds, listing: &Listing, error: &Error) {
+    if error.kind() != ErrorKind::CommitUncertain {
+        let was_there = |name| listing.len_of(name).is_some();
+        cleanup::undo(&*grounds.fs, &grounds.directory, was_there);
+    }
 }
 
 /// Steps 5 and 6 of the caption.
-fn start(grounds: Grounds, recovered: Recovered, lock: Box<dyn FileLock>) -> Result<Db> {
+fn start(
+    grounds: Grounds,
+    recovered: Recovered,
+    listing: &Listing,
+    lock: Box<dyn FileLock>,
+) -> Result<Db> {
     let Recovered { mut state, mut next_file, report } = recovered;
-    let (fs, directory) = (Arc::clone(&grounds.fs), grounds.directory.clone());
-    let mut draw = || {
-        next_file += 1;
-        next_file - 1
-    };
-    let (segment, manifest) = (draw(), draw());
-    let reserve = grounds.settings.segment_bytes.min(RESERVE_BYTES_MIN);
-    let prepared = prepare(&*fs, &directory, segment, reserve)?;
-    recover::begin_life(&mut state, segment, next_file)?;
-    let writer = ManifestWriter::create(&fs, &directory, manifest, &state)?;
-    point_current(&*fs, &directory, manifest)?;
+    let begun = begin(&grounds, &mut state, &mut next_file);
+    let begun = begun.inspect_err(|error| take_back(&grounds, listing, error));
+    let (prepared, segment, writer) = begun?;
 
-    let needed = needed_files(&state, manifest);
+    let needed = needed_files(&state, writer.id());
     let version = Arc::new(Version::from_state(&grounds.context, &state));
     let memtable = grounds.settings.memtable(segment, &grounds.budget);
     let active = Arc::clone(&memtable);
@@ -113,13 +122,32 @@ fn start(grounds: Grounds, recovered: Recovered, lock: Box<dyn FileLock>) -> Res
     let desk = Arc::new(Desk::default());
     // The manifest's last record looks like a torn tail: only behind another one may files go.
     store.ledger.settle()?;
-    if let Err(error) = cleanup::sweep(&*fs, &directory, &needed) {
-        // Harmless: the next open sweeps again. But whoever asks for the health should hear of it.
-        store.health.note_background(crate::state::health::Duty::Cleanup, Err(error));
+    let leftovers = listing.names().filter(|&name| !needed(name));
+    store.trash.put(leftovers.map(|name| Freed { name, at_record: 0 }));
+    if let Err(error) = cleanup::empty(&store) {
+        // Harmless: the worker tries again. But whoever asks for the health should hear of it.
+        store.health.note_background(Duty::Cleanup, Err(error));
     }
     let crew = crew(&store, &committer, &desk)?;
     let writer = Writer { committer, desk, crew };
     Ok(Db::new(Arc::new(Engine::new(store, report, Some(writer), lock))))
+}
+
+/// The first segment and the first manifest of a new life, and CURRENT, which names it.
+fn begin(
+    grounds: &Grounds,
+    state: &mut State,
+    next_file: &mut u64,
+) -> Result<(Prepared, u64, ManifestWriter)> {
+    let (fs, directory) = (&grounds.fs, &grounds.directory);
+    let (segment, manifest) = (*next_file, *next_file + 1);
+    *next_file += 2;
+    let reserve = grounds.settings.segment_bytes.min(RESERVE_BYTES_MIN);
+    let prepared = prepare(&**fs, directory, segment, reserve)?;
+    recover::begin_life(state, segment, *next_file)?;
+    let writer = ManifestWriter::create(fs, directory, manifest, state)?;
+    point_current(&**fs, directory, manifest)?;
+    Ok((prepared, segment, writer))
 }
 
 fn line(
@@ -156,14 +184,14 @@ fn crew(store: &Arc<Store>, committer: &Arc<Committer>, desk: &Arc<Desk>) -> Res
         ("siltstone-log", Box::new(keeper)),
         ("siltstone-clean", Box::new(Cleanup::new(Arc::clone(store)))),
     ];
+    let compactors = 0..store.settings.compactors;
     match store.settings.background {
         Background::Threads => {
-            let compactors = 0..store.settings.compactors;
             workers.extend(compactors.map(|_| ("siltstone-merge", compactor())));
             Ok(Crew::Threads(Threads::start(store, workers)?))
         }
         Background::Stepped { seed } => {
-            workers.push(("siltstone-merge", compactor()));
+            workers.extend(compactors.map(|_| ("siltstone-merge", compactor())));
             let workers = workers.into_iter().map(|(_, worker)| worker).collect();
             let stepper = Arc::new(SeededStepper::new(store, seed, workers));
             let driver: Arc<dyn Stepper> = Arc::clone(&stepper) as Arc<dyn Stepper>;

@@ -8,7 +8,7 @@ use crate::db::directory::{self, Found, Listing};
 use crate::db::engine::Engine;
 use crate::db::grounds::{Grounds, load_state, lock, no_database};
 use crate::db::options::Options;
-use crate::db::recover::{LogFindings, replay_log};
+use crate::db::recover::{LogInMemory, replay_log};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{FileLock, FileSystem, LockKind};
 use crate::manifest::Edit;
@@ -41,31 +41,26 @@ fn open(options: &Options, path: &Path) -> Result<Db> {
     let mut state = load_state(&**fs, &directory, &listing)?;
     let grounds = Grounds::new(fs, directory, state.database(), settings);
 
-    let mut findings = LogFindings::default();
-    // Nothing is reserved: they get what the log has, and no more.
-    let new_memtable = || Arc::new(Memtable::new(0).charged_to(&grounds.budget, 0));
-    let mut memtables = vec![new_memtable()];
-    let report = replay_log(&grounds, &state, &listing, options.recovery_mode(), &mut |batch| {
-        if memtables[0].size_bytes() >= grounds.settings.memtable_bytes {
-            memtables.insert(0, new_memtable());
-        }
-        findings.apply(&memtables[0], batch)
-    })?;
+    let mut log = LogInMemory::new(&grounds);
+    let mode = options.recovery_mode();
+    let report = replay_log(&grounds, &state, &listing, mode, &mut |batch| log.apply(batch))?;
     let edit = Edit {
         last_seqno: Some(state.last_seqno().max(report.last_seqno)),
-        keyspaces_dropped: findings.still_named(&state),
+        keyspaces_dropped: log.dropped_but_named(&state),
         opened: true,
         ..Edit::default()
     };
     state.apply(&edit).map_err(|what| Error::plain(ErrorKind::Corruption, what))?;
 
     let version = Arc::new(Version::from_state(&grounds.context, &state));
-    let active = memtables.remove(0);
-    let sealed = memtables.into_iter().map(|memtable| {
+    let sealed = log.into_oldest_first().rev().map(|memtable| {
         let last_seqno = memtable.max_seqno().unwrap_or(0);
         Sealed { memtable, last_seqno }
     });
-    let parts = Parts { active, sealed: sealed.collect(), version };
+    let sealed = sealed.collect();
+    // It stays empty: nobody writes.
+    let active = Arc::new(Memtable::new(0));
+    let parts = Parts { active, sealed, version };
     let store = grounds.store(state, None, parts);
     Ok(Db::new(Arc::new(Engine::new(store, report, None, lock))))
 }

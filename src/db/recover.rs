@@ -33,13 +33,6 @@ pub(crate) struct Recovered {
     pub(crate) report: RecoveryReport,
 }
 
-/// What a replay finds beside the entries.
-#[derive(Debug, Default)]
-pub(crate) struct LogFindings {
-    /// Keyspaces whose drop is in the log.
-    pub(crate) dropped: BTreeSet<u32>,
-}
-
 /// Replays the log into tables.
 pub(crate) fn recover(
     grounds: &Grounds,
@@ -48,19 +41,15 @@ pub(crate) fn recover(
     mode: Recovery,
 ) -> Result<Recovered> {
     let mut next_file = state.next_file().max(listing.largest_number() + 1);
+    // The whole log is read before the first table is written: if it is damaged, the directory stays
+    // as it was. That takes as much memory as the memtables had that the log was written beside.
+    let mut log = LogInMemory::new(grounds);
+    let mut report = replay_log(grounds, &state, listing, mode, &mut |batch| log.apply(batch))?;
+    let dropped_but_named = log.dropped_but_named(&state);
     let mut tables: Vec<(u8, TableFacts)> = Vec::new();
-    let new_memtable = || grounds.settings.memtable(0, &grounds.budget);
-    let mut memtable = new_memtable();
-    let mut findings = LogFindings::default();
-    let mut report = replay_log(grounds, &state, listing, mode, &mut |batch| {
-        findings.apply(&memtable, batch)?;
-        if memtable.size_bytes() >= grounds.settings.memtable_bytes {
-            let full = std::mem::replace(&mut memtable, new_memtable());
-            tables.extend(write_table(grounds, &full, &mut next_file)?);
-        }
-        Ok(())
-    })?;
-    tables.extend(write_table(grounds, &memtable, &mut next_file)?);
+    for memtable in log.into_oldest_first() {
+        tables.push((0, write_table(grounds, &memtable, &mut next_file)?));
+    }
     if !tables.is_empty() {
         let sync = grounds.fs.sync_dir(&grounds.directory);
         sync.map_err(|error| Error::io("sync the directory", &grounds.directory, error))?;
@@ -73,12 +62,61 @@ pub(crate) fn recover(
         added: tables,
         next_file: Some(next_file),
         last_seqno: Some(state.last_seqno().max(report.last_seqno) + gap),
-        keyspaces_dropped: findings.still_named(&state),
+        keyspaces_dropped: dropped_but_named,
         opened: true,
         ..Edit::default()
     };
     apply_edit(&mut state, &edit)?;
     Ok(Recovered { state, next_file, report })
+}
+
+/// The log in memory: for the tables of an open, or for the reads of one that may not write.
+pub(crate) struct LogInMemory<'a> {
+    grounds: &'a Grounds,
+    /// Oldest first; the last one takes the next batch. None is empty.
+    memtables: Vec<Arc<Memtable>>,
+    /// Keyspaces whose drop is in the log.
+    dropped: BTreeSet<u32>,
+}
+
+impl<'a> LogInMemory<'a> {
+    pub(crate) fn new(grounds: &'a Grounds) -> LogInMemory<'a> {
+        LogInMemory { grounds, memtables: Vec::new(), dropped: BTreeSet::new() }
+    }
+
+    /// Takes a batch in.
+    pub(crate) fn apply(&mut self, batch: &ReplayedBatch<'_>) -> Result<()> {
+        for op in ops::decode(batch.payload).flatten() {
+            if op.kind == Kind::DropKeyspace {
+                self.dropped.insert(op.keyspace);
+            }
+        }
+        let full = self.grounds.settings.memtable_bytes;
+        let memtable = match self.memtables.last().filter(|last| last.size_bytes() < full) {
+            Some(last) => Arc::clone(last),
+            None => {
+                // Nothing is reserved: it gets what the log has, and no more.
+                let next = Memtable::new(0).charged_to(&self.grounds.budget, 0);
+                self.memtables.push(Arc::new(next));
+                Arc::clone(&self.memtables[self.memtables.len() - 1])
+            }
+        };
+        apply(&memtable, batch.payload, batch.first_seqno).map_err(|offset| {
+            let what = format!("byte {offset} of the batch is not an operation");
+            Error::plain(ErrorKind::Corruption, what)
+        })
+    }
+
+    /// The memtables, which may go one by one.
+    pub(crate) fn into_oldest_first(self) -> impl DoubleEndedIterator<Item = Arc<Memtable>> {
+        self.memtables.into_iter()
+    }
+
+    /// Keyspaces that the log drops and the manifest still names.
+    pub(crate) fn dropped_but_named(&self, state: &State) -> Vec<u32> {
+        let named = state.keyspaces().by_name().values().copied();
+        named.filter(|id| self.dropped.contains(id)).collect()
+    }
 }
 
 /// Replays the log; the same for a writer and for a reader.
@@ -109,27 +147,6 @@ pub(crate) fn replay_log(
     replay(&request, sink)
 }
 
-impl LogFindings {
-    /// Puts a batch into the memtable and notes what else it says.
-    pub(crate) fn apply(&mut self, memtable: &Memtable, batch: &ReplayedBatch<'_>) -> Result<()> {
-        for op in ops::decode(batch.payload).flatten() {
-            if op.kind == Kind::DropKeyspace {
-                self.dropped.insert(op.keyspace);
-            }
-        }
-        apply(memtable, batch.payload, batch.first_seqno).map_err(|offset| {
-            let what = format!("byte {offset} of the batch is not an operation");
-            Error::plain(ErrorKind::Corruption, what)
-        })
-    }
-
-    /// Keyspaces that the log drops and the manifest still names.
-    pub(crate) fn still_named(&self, state: &State) -> Vec<u32> {
-        let named = state.keyspaces().by_name().values().copied();
-        named.filter(|id| self.dropped.contains(id)).collect()
-    }
-}
-
 /// The facts with which a new life of the database begins: the log starts at `segment`.
 pub(crate) fn begin_life(state: &mut State, segment: u64, next_file: u64) -> Result<()> {
     let edit = Edit {
@@ -146,15 +163,12 @@ fn apply_edit(state: &mut State, edit: &Edit) -> Result<()> {
     state.apply(edit).map_err(|what| Error::plain(ErrorKind::Corruption, what))
 }
 
-/// Writes a memtable as a table; an empty one makes none.
+/// Writes a memtable as a table.
 fn write_table(
     grounds: &Grounds,
     memtable: &Arc<Memtable>,
     next_file: &mut u64,
-) -> Result<Option<(u8, TableFacts)>> {
-    if memtable.is_empty() && memtable.range_tombstones().is_none() {
-        return Ok(None);
-    }
+) -> Result<TableFacts> {
     let id = *next_file;
     *next_file += 1;
     let options = grounds.settings.table_options(0, grounds.fs.unix_time().as_secs());
@@ -163,7 +177,8 @@ fn write_table(
     let mut job = FlushJob::new(&grounds.context, memtable, id, options, moments);
     loop {
         if let Progress::Done(flushed) = job.step()? {
-            return Ok(flushed.table.map(|facts| (0, facts)));
+            let empty = || Error::plain(ErrorKind::Corruption, "a batch of the log holds nothing");
+            return flushed.table.ok_or_else(empty);
         }
     }
 }

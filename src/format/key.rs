@@ -63,6 +63,7 @@ impl Kind {
 /// Writes the user key of `key` in `keyspace` over `out`.
 pub(crate) fn write_user_key(out: &mut Vec<u8>, keyspace: u32, key: &[u8]) {
     out.clear();
+    out.reserve(KEYSPACE_ID_BYTES + key.len());
     out.extend_from_slice(&keyspace_prefix(keyspace));
     out.extend_from_slice(key);
 }

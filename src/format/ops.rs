@@ -19,6 +19,9 @@ use crate::format::key::Kind;
 use crate::format::limits::{KEYSPACE_ID_MAX, USER_KEY_BYTES_MAX};
 use crate::format::record::HEADER_BYTES;
 
+/// Room of a new batch: most single puts fit, so that they allocate once.
+const FIRST_CAPACITY_BYTES: usize = 256;
+
 /// One operation, borrowed from a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Op<'a> {
@@ -39,7 +42,9 @@ pub(crate) struct OpsBuffer {
 impl OpsBuffer {
     /// An empty batch.
     pub(crate) fn new() -> OpsBuffer {
-        OpsBuffer { bytes: vec![0; HEADER_BYTES], count: 0 }
+        let mut bytes = Vec::with_capacity(FIRST_CAPACITY_BYTES);
+        bytes.resize(HEADER_BYTES, 0);
+        OpsBuffer { bytes, count: 0 }
     }
 
     /// Adds an operation.

@@ -2,8 +2,8 @@
 //!
 //! Invariants: (1) only names of our own grammar are deleted; (2) a file that was freed by a manifest
 //! record goes only after a later record is durable; (3) a table goes only when the last handle that
-//! names it is gone, so no reader ever loses a file; (4) a deletion that fails is harmless: the next
-//! open sweeps what the manifest does not name.
+//! names it is gone, so no reader ever loses a file; (4) a deletion that fails is tried again, and the
+//! next open sweeps what the manifest does not name.
 
 use crate::error::{Error, Result};
 use crate::format::filename::FileName;
@@ -30,8 +30,7 @@ impl Cleanup {
         let store = &*self.store;
         store.trash.gather(|| {
             let tables = store.context.take_released().into_iter().map(FileName::Table);
-            let manifests = store.ledger.take_retired().into_iter().map(FileName::Manifest);
-            let names: Vec<FileName> = tables.chain(manifests).collect();
+            let names: Vec<FileName> = tables.chain(store.ledger.take_retired()).collect();
             // Only now: the record that freed the last of them must be among those counted.
             let at_record = if names.is_empty() { 0 } else { store.ledger.records() };
             names.into_iter().map(|name| Freed { name, at_record }).collect()
@@ -52,17 +51,38 @@ impl Worker for Cleanup {
         if freed.at_record >= store.ledger.records() {
             store.ledger.settle()?;
         }
-        let removed = remove(&*store.fs, &store.directory, freed.name);
+        remove(&*store.fs, &store.directory, freed.name)?;
         store.trash.forget(freed);
-        if store.trash.next().is_none() {
-            store.signals.ring();
-        }
-        removed.map(|()| Step::Worked)
+        store.signals.ring_if(store.trash.next().is_none());
+        Ok(Step::Finished)
     }
 }
 
-/// Deletes every file of our grammar in the directory for which `is_needed` says no. Called by an
-/// open, after the new manifest is durable and current.
+/// Deletes everything that was freed, before there is a worker.
+pub(crate) fn empty(store: &Arc<Store>) -> Result<()> {
+    let mut cleanup = Cleanup::new(Arc::clone(store));
+    while cleanup.step()? == Step::Finished {}
+    Ok(())
+}
+
+/// Takes an open back that failed before anything pointed to what it had written: deletes the files that
+/// were not there before. What cannot be deleted is harmless, the next open sweeps it.
+pub(crate) fn undo(fs: &dyn FileSystem, directory: &Path, was_there: impl Fn(FileName) -> bool) {
+    let stays = |name| {
+        let is_garbage = match name {
+            FileName::Table(_) | FileName::Wal(_) | FileName::Manifest(_) => true,
+            FileName::CurrentTemp(_) => true,
+            FileName::Current | FileName::Lock | FileName::Reserve | FileName::LostDirectory => {
+                false
+            }
+        };
+        was_there(name) || !is_garbage
+    };
+    drop(sweep(fs, directory, stays));
+}
+
+/// Deletes every file of our grammar in the directory for which `is_needed` says no. Called by a
+/// close, after the workers have ended.
 pub(crate) fn sweep(
     fs: &dyn FileSystem,
     directory: &Path,

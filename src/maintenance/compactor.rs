@@ -3,7 +3,7 @@
 //! What to do is decided by `compaction::picker`, a pure function of the shape of the tree. The
 //! [`Desk`](crate::maintenance::desk::Desk) is where several compactors agree who works on what.
 
-use crate::compaction::hints::{Hints, range_tombstones};
+use crate::compaction::hints::Hints;
 use crate::compaction::job::{CompactionJob, JobInputs, Outcome};
 use crate::compaction::manual::{RangeStep, pick_range};
 use crate::compaction::picker::pick;
@@ -34,6 +34,17 @@ struct Running {
     began: Duration,
 }
 
+/// What a look at the tree gave.
+enum Picked {
+    /// The tree has changed since the hints were taken.
+    Stale,
+    /// There is nothing to do; perhaps requests were settled by that.
+    Nothing {
+        settled: bool,
+    },
+    Task(Task, Plan),
+}
+
 impl Compactor {
     pub(crate) fn new(store: Arc<Store>, desk: Arc<Desk>) -> Compactor {
         Compactor { store, desk, running: None }
@@ -43,21 +54,32 @@ impl Compactor {
     fn begin(&mut self) -> Result<Step> {
         let version = Arc::clone(&self.store.view.load().version);
         let mut hints = hints(&self.store, &version).inspect_err(|error| {
-            self.desk.with_sheet(|sheet| sheet.fail_requests(error));
-            self.store.signals.ring();
+            // Nothing can be planned, so whoever asked for a compaction must not wait for one.
+            self.desk.with_sheet(|sheet| sheet.refuse_requests(error));
         })?;
-        // Under the lock of the desk, so that no two compactors take the same tables. The version is
-        // taken again: a job may have been installed since.
+        // Under the lock of the desk, so that no two compactors take the same tables.
         let picked = self.desk.with_sheet(|sheet| {
-            let version = Arc::clone(&self.store.view.load().version);
+            // What hides what may have changed with a job that was installed meanwhile: hints of one
+            // version say nothing about the tables of another.
+            if !Arc::ptr_eq(&version, &self.store.view.load().version) {
+                return Picked::Stale;
+            }
             hints.running = sheet.claims();
-            let (plan, request) = choose(&self.store, sheet, &version, &hints)?;
-            let task = sheet.take(&plan, request);
-            Some((version, plan, task))
+            let waiting = sheet.waiting_requests();
+            match choose(&self.store, sheet, &version, &hints) {
+                Some((plan, request)) => Picked::Task(sheet.take(&plan, request), plan),
+                None => Picked::Nothing { settled: sheet.waiting_requests() < waiting },
+            }
         });
-        // A request may have turned out to need nothing.
-        self.store.signals.ring_if(self.desk.has_outcomes());
-        let Some((version, plan, task)) = picked else { return Ok(Step::Idle) };
+        let (task, plan) = match picked {
+            Picked::Stale => return Ok(Step::Worked),
+            // A request may have turned out to need nothing.
+            Picked::Nothing { settled } => {
+                self.store.signals.ring_if(settled);
+                return Ok(Step::Idle);
+            }
+            Picked::Task(task, plan) => (task, plan),
+        };
         let began = self.store.fs.monotonic();
         let job = Box::new(CompactionJob::new(self.inputs(&version, plan)));
         self.running = Some(Running { job, task, began });
@@ -127,7 +149,7 @@ impl Worker for Compactor {
             }
         };
         self.end(&running.task, outcome.as_ref().err());
-        outcome.map(|()| Step::Worked)
+        outcome.map(|()| Step::Finished)
     }
 }
 
@@ -157,7 +179,7 @@ fn hints(store: &Store, version: &Version) -> Result<Hints> {
     Ok(Hints {
         idle: false,
         oldest_snapshot: moments.first().copied().unwrap_or(0),
-        range_tombstones: range_tombstones(version.tables())?,
+        range_tombstones: version.range_tombstones()?,
         running: Vec::<Claim>::new(),
     })
 }

@@ -62,11 +62,6 @@ impl Desk {
     pub(crate) fn take_outcome(&self, request: u64) -> Option<Result<()>> {
         self.sheet.lock().outcomes.remove(&request)
     }
-
-    /// Whether some request has ended and nobody has asked for its outcome yet.
-    pub(crate) fn has_outcomes(&self) -> bool {
-        !self.sheet.lock().outcomes.is_empty()
-    }
 }
 
 impl Sheet {
@@ -85,25 +80,29 @@ impl Sheet {
         self.running.is_empty() && self.requests.is_empty()
     }
 
+    /// Number of requests that have not ended.
+    pub(crate) fn waiting_requests(&self) -> usize {
+        self.requests.len()
+    }
+
     /// The request whose turn it is.
     pub(crate) fn first_request(&self) -> Option<Request> {
         self.requests.front().cloned()
     }
 
-    /// Ends a request, unless that has happened before.
+    /// Ends a request, unless it has ended.
     pub(crate) fn settle(&mut self, request: u64, outcome: Result<()>) {
-        let waiting = self.requests.len();
+        let pending = self.requests.len();
         self.requests.retain(|waiting| waiting.id != request);
-        if self.requests.len() < waiting {
+        if self.requests.len() < pending {
             self.outcomes.insert(request, outcome);
         }
     }
 
-    /// Ends all requests: nothing can be chosen for any of them.
-    pub(crate) fn fail_requests(&mut self, error: &Error) {
-        while let Some(request) = self.first_request() {
-            self.settle(request.id, Err(error.clone()));
-        }
+    /// Ends all requests with an error.
+    pub(crate) fn refuse_requests(&mut self, error: &Error) {
+        let refused = self.requests.drain(..).map(|request| (request.id, Err(error.clone())));
+        self.outcomes.extend(refused);
     }
 
     /// Takes the tables of a plan.

@@ -19,6 +19,9 @@ use std::time::Duration;
 /// How soon to look again for the last commits into a sealed memtable to finish.
 const SETTLE_POLL: Duration = Duration::from_millis(1);
 
+/// A smaller flush says more about the latency of a sync than about how much a flusher gets done.
+const RATE_BYTES_MIN: u64 = 1 << 20;
+
 /// Turns sealed memtables into tables.
 pub(crate) struct Flusher {
     store: Arc<Store>,
@@ -64,6 +67,7 @@ impl Worker for Flusher {
     }
 
     fn step(&mut self) -> Result<Step> {
+        self.store.health.check_background()?;
         let Some(mut running) = self.running.take() else { return self.begin() };
         let flushed = match running.job.step() {
             Ok(Progress::More) => {
@@ -82,9 +86,11 @@ impl Worker for Flusher {
         install::flush(&self.store, &running.memtable, Edit { added, ..Edit::default() })?;
         let took = self.store.fs.monotonic().saturating_sub(running.began);
         let filled = running.memtable.size_bytes() as u64;
-        self.store.gauges.flush_rate().note(filled, took);
+        if filled >= RATE_BYTES_MIN {
+            self.store.gauges.flush_rate().note(filled, took);
+        }
         self.store.counters.flushes.add(1);
         self.store.counters.flush_bytes.add(bytes);
-        Ok(Step::Worked)
+        Ok(Step::Finished)
     }
 }

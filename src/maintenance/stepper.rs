@@ -65,8 +65,10 @@ impl Stepper for SeededStepper {
             let outcome = worker.step();
             let duty = worker.duty();
             match outcome {
-                Ok(Step::Worked) => {
-                    store.health.note_background(duty, Ok(()));
+                Ok(step @ (Step::Worked | Step::Finished)) => {
+                    if step == Step::Finished {
+                        store.health.note_background(duty, Ok(()));
+                    }
                     progressed = true;
                     break;
                 }

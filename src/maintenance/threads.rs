@@ -1,7 +1,7 @@
 //! Runs workers on threads of their own: one thread a worker.
 //!
-//! A worker that fails is tried again after a pause that doubles up to a second; its error stands in
-//! the health until it succeeds. A worker that panics poisons the database, which wakes everyone who
+//! A worker that fails is tried again after a pause that doubles up to a second, or sooner if somebody
+//! waits for it; its error stands in the health until it finishes something. A worker that panics poisons the database, which wakes everyone who
 //! waits: a waiter gets an error, never silence.
 
 use crate::error::{Error, ErrorKind, Result};
@@ -87,29 +87,29 @@ fn guard(store: &Store, mut worker: Box<dyn Worker>, stop: &AtomicBool) {
 
 fn run(store: &Store, worker: &mut dyn Worker, stop: &AtomicBool) {
     let mut pause = PAUSE_MIN;
+    // The open may have noted one.
+    let mut has_failed = true;
     while !stop.load(Ordering::Acquire) {
-        let count = store.signals.count();
-        let at_most = match worker.step() {
-            Ok(step) => {
-                if pause != PAUSE_MIN {
-                    store.health.note_background(worker.duty(), Ok(()));
-                    pause = PAUSE_MIN;
-                }
-                match step {
-                    Step::Worked => continue,
-                    Step::Idle => None,
-                    Step::IdleFor(time) => Some(time),
-                }
-            }
+        let (count, hurries) = (store.signals.count(), store.signals.hurries());
+        let step = match worker.step() {
+            Ok(step) => step,
             Err(error) => {
                 store.health.note_background(worker.duty(), Err(error));
                 store.signals.ring();
-                let count = store.signals.count();
-                let rest = pause;
+                has_failed = true;
+                rest_for(store, stop, hurries, pause);
                 pause = (pause * 2).min(PAUSE_MAX);
-                rest_for(store, stop, count, rest);
                 continue;
             }
+        };
+        if has_failed && step != Step::Worked {
+            store.health.note_background(worker.duty(), Ok(()));
+            (pause, has_failed) = (PAUSE_MIN, false);
+        }
+        let at_most = match step {
+            Step::Worked | Step::Finished => continue,
+            Step::Idle => None,
+            Step::IdleFor(time) => Some(time),
         };
         if !stop.load(Ordering::Acquire) {
             store.signals.sleep(count, at_most);
@@ -117,14 +117,16 @@ fn run(store: &Store, worker: &mut dyn Worker, stop: &AtomicBool) {
     }
 }
 
-/// Rests the whole time, whoever rings, unless it is the end.
-fn rest_for(store: &Store, stop: &AtomicBool, mut count: u64, time: Duration) {
+/// Rests the whole time, whoever rings, unless it is the end or somebody was in a hurry since
+/// `hurries` was taken.
+fn rest_for(store: &Store, stop: &AtomicBool, hurries: u64, time: Duration) {
     let until = store.fs.monotonic() + time;
-    while !stop.load(Ordering::Acquire) {
+    loop {
+        let count = store.signals.count();
         let left = until.saturating_sub(store.fs.monotonic());
-        if left.is_zero() || !store.signals.sleep(count, Some(left)) {
+        let is_over = stop.load(Ordering::Acquire) || store.signals.hurries() != hurries;
+        if is_over || left.is_zero() || !store.signals.sleep(count, Some(left)) {
             return;
         }
-        count = store.signals.count();
     }
 }

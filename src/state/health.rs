@@ -39,6 +39,8 @@ struct Causes {
     poison: Option<Error>,
     /// The last failure of each background duty, until the duty succeeds again.
     background: BTreeMap<Duty, Error>,
+    /// How many failures there were in all.
+    failures: u64,
 }
 
 impl Health {
@@ -100,10 +102,13 @@ impl Health {
 
     /// Notes how the last attempt of a background duty went.
     pub(crate) fn note_background(&self, duty: Duty, outcome: Result<()>) {
-        let background = &mut self.causes.lock().background;
+        let mut causes = self.causes.lock();
         match outcome {
-            Ok(()) => drop(background.remove(&duty)),
-            Err(error) => drop(background.insert(duty, error)),
+            Ok(()) => drop(causes.background.remove(&duty)),
+            Err(error) => {
+                causes.failures += 1;
+                causes.background.insert(duty, error);
+            }
         }
     }
 
@@ -112,14 +117,23 @@ impl Health {
         self.causes.lock().poison.clone()
     }
 
-    /// The failure that a background duty is trying to get over, if any.
-    pub(crate) fn background_error(&self, duty: Duty) -> Option<Error> {
-        self.causes.lock().background.get(&duty).cloned()
+    /// How many failures of background duties there were so far. Whoever begins to wait takes it, so
+    /// as not to give up because of a failure whose reason may be gone.
+    pub(crate) fn background_failures(&self) -> u64 {
+        self.causes.lock().failures
     }
 
-    /// The failure of any background duty.
-    pub(crate) fn any_background_error(&self) -> Option<Error> {
-        self.causes.lock().background.values().next().cloned()
+    /// The failure that a background duty is trying to get over, if there was one since `failures`
+    /// was taken.
+    pub(crate) fn background_error(&self, duty: Duty, failures: u64) -> Option<Error> {
+        let causes = self.causes.lock();
+        causes.background.get(&duty).filter(|_| causes.failures > failures).cloned()
+    }
+
+    /// The failure of any background duty, if there was one since `failures` was taken.
+    pub(crate) fn any_background_error(&self, failures: u64) -> Option<Error> {
+        let causes = self.causes.lock();
+        causes.background.values().next().filter(|_| causes.failures > failures).cloned()
     }
 
     fn poisoned_error(&self) -> Error {

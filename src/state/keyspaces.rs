@@ -1,12 +1,19 @@
 //! The keyspaces that exist: names to ids, and whether a handle is still good.
 //!
-//! Invariants: (1) an id is never given out twice; (2) a cell that is `gone` stays gone, and the
+//! Invariants: (1) an id is never given out twice; (2) a cell that is `DROPPED` stays so, and the
 //! commit path looks at it under the commit lock, so nothing is written to a keyspace behind the
-//! operation that dropped it.
+//! operation that dropped it; (3) the name of a dropped cell may stay for a while, because taking it
+//! out of the manifest can fail: nobody sees it, and the next drop or creation takes it out.
 
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sync::{Arc, RwLock};
 use std::collections::BTreeMap;
+
+const LIVE: u8 = 0;
+/// Its drop is being written to the log.
+const GOING: u8 = 1;
+/// Its drop is in the log, durably.
+const DROPPED: u8 = 2;
 
 /// One keyspace of one open database.
 #[derive(Debug)]
@@ -15,7 +22,8 @@ pub(crate) struct KeyspaceCell {
     pub(crate) name: String,
     /// Which opening of which database it belongs to; see `Store::opening`.
     pub(crate) opening: u64,
-    gone: AtomicBool,
+    /// One of the constants above.
+    stage: AtomicU8,
 }
 
 /// All keyspaces by name, the default one apart.
@@ -26,23 +34,29 @@ pub(crate) struct Keyspaces {
 
 impl KeyspaceCell {
     pub(crate) fn new(id: u32, name: &str, opening: u64) -> Arc<KeyspaceCell> {
-        let gone = AtomicBool::new(false);
-        Arc::new(KeyspaceCell { id, name: name.to_owned(), opening, gone })
+        let stage = AtomicU8::new(LIVE);
+        Arc::new(KeyspaceCell { id, name: name.to_owned(), opening, stage })
     }
 
     /// Whether the keyspace was dropped, or is being dropped.
     pub(crate) fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::Acquire)
+        self.stage.load(Ordering::Acquire) != LIVE
     }
 
-    /// Marks it as dropped. Returns whether this call did.
-    pub(crate) fn mark_gone(&self) -> bool {
-        !self.gone.swap(true, Ordering::AcqRel)
+    /// Whether the keyspace was dropped, durably.
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.stage.load(Ordering::Acquire) == DROPPED
     }
 
-    /// Takes the mark back, when the drop could not be written.
-    pub(crate) fn revive(&self) {
-        self.gone.store(false, Ordering::Release);
+    /// Begins to drop it: commits to it are refused from now on. Returns whether this call did.
+    pub(crate) fn begin_drop(&self) -> bool {
+        let begun = self.stage.compare_exchange(LIVE, GOING, Ordering::AcqRel, Ordering::Acquire);
+        begun.is_ok()
+    }
+
+    /// Ends what `begin_drop` began: the drop is durable, or could not be written.
+    pub(crate) fn end_drop(&self, is_durable: bool) {
+        self.stage.store(if is_durable { DROPPED } else { LIVE }, Ordering::Release);
     }
 }
 
@@ -64,8 +78,9 @@ impl Keyspaces {
         self.by_name.write().remove(name);
     }
 
-    /// All names, sorted.
+    /// The names of all that were not dropped, sorted.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.by_name.read().keys().cloned().collect()
+        let by_name = self.by_name.read();
+        by_name.values().filter(|cell| !cell.is_dropped()).map(|cell| cell.name.clone()).collect()
     }
 }

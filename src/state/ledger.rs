@@ -2,12 +2,13 @@
 //!
 //! Invariants: (1) the state is what a replay of the durable records gives: an edit is applied only
 //! after its sync returned; (2) after a failed append nothing more goes into that manifest: the next
-//! edit begins a new one with the whole state; (3) a failed sync, or a failed switch of CURRENT,
-//! poisons: nobody knows which story the disk tells.
+//! edit begins a new one with the whole state; (3) a failed sync, or a switch of CURRENT
+//! that may or may not have happened, poisons: nobody knows which story the disk tells.
 //!
 //! The mutex is held across the sync of an edit. Commits never take it.
 
 use crate::error::{Error, ErrorKind, Reason, Result};
+use crate::format::filename::FileName;
 use crate::fs::FileSystem;
 use crate::manifest::{Edit, ManifestWriter, State, point_current};
 use crate::state::health::Health;
@@ -35,8 +36,10 @@ pub(crate) struct Book {
     writer: Option<ManifestWriter>,
     /// Set when the writer refused an append: it must be replaced first.
     spoiled: bool,
-    /// Manifests that CURRENT no longer names.
-    retired: Vec<u64>,
+    /// Manifests that CURRENT no longer names, and what only they may name.
+    retired: Vec<FileName>,
+    /// Files of edits that could not be written.
+    doubtful: Vec<FileName>,
     /// Synced records written since the open, over all manifests.
     records: u64,
 }
@@ -48,7 +51,14 @@ impl Ledger {
         (state, writer): (State, Option<ManifestWriter>),
     ) -> Ledger {
         let next_file = Arc::new(AtomicU64::new(state.next_file()));
-        let book = Book { state, writer, spoiled: false, retired: Vec::new(), records: 1 };
+        let book = Book {
+            state,
+            writer,
+            spoiled: false,
+            retired: Vec::new(),
+            doubtful: Vec::new(),
+            records: 1,
+        };
         Ledger { fs: place.0, directory: place.1, health, next_file, book: Mutex::new(book) }
     }
 
@@ -95,12 +105,20 @@ impl Ledger {
         let Some(writer) = &mut book.writer else { return Err(read_only()) };
         if let Err(error) = writer.append(&edit) {
             book.spoiled = true;
+            // The bytes of the edit may stand in this manifest, so what it names must stay until
+            // CURRENT names another one.
+            let is_new = |id: &u64| book.state.tables().get(*id).is_none();
+            let tables = edit.added.iter().map(|(_, facts)| facts.id).filter(is_new);
+            let segments = edit.segments.iter().map(|&id| FileName::Wal(id));
+            let doubtful: Vec<FileName> = tables.map(FileName::Table).chain(segments).collect();
+            book.doubtful.extend(doubtful);
             let is_uncertain = error.kind() == ErrorKind::CommitUncertain;
             return Err(if is_uncertain { self.health.poison(&error) } else { error });
         }
         book.state = next;
         book.records += 1;
-        after(&edit, &book.state)
+        // The edit is the truth now. If what should follow from it is impossible, nobody may go on.
+        after(&edit, &book.state).map_err(|error| self.health.poison(&error))
     }
 
     /// How many synced records there are. What an edit freed may be deleted once this has risen
@@ -118,7 +136,9 @@ impl Ledger {
         }
         let Some(writer) = &mut book.writer else { return Err(read_only()) };
         let settled = writer.settle();
-        book.records += 1;
+        if settled.is_ok() {
+            book.records += 1;
+        }
         settled.map_err(|error| {
             book.spoiled = true;
             let is_uncertain = error.kind() == ErrorKind::CommitUncertain;
@@ -126,8 +146,8 @@ impl Ledger {
         })
     }
 
-    /// Takes the numbers of manifests that may be deleted.
-    pub(crate) fn take_retired(&self) -> Vec<u64> {
+    /// Takes the names of files that may be deleted.
+    pub(crate) fn take_retired(&self) -> Vec<FileName> {
         std::mem::take(&mut self.book.lock().retired)
     }
 
@@ -140,10 +160,14 @@ impl Ledger {
         numbered.map_err(|what| Error::plain(ErrorKind::Invalid, what))?;
         let writer = ManifestWriter::create(&self.fs, &self.directory, id, &state)?;
         if let Err(error) = point_current(&*self.fs, &self.directory, id) {
-            return Err(self.health.poison(&error));
+            // Any other error leaves the old CURRENT, and the new manifest as garbage.
+            let is_uncertain = error.kind() == ErrorKind::CommitUncertain;
+            return Err(if is_uncertain { self.health.poison(&error) } else { error });
         }
         let last = book.writer.replace(writer);
-        book.retired.extend(last.map(|last| last.id()));
+        book.retired.extend(last.map(|last| FileName::Manifest(last.id())));
+        let doubtful = std::mem::take(&mut book.doubtful);
+        book.retired.extend(doubtful);
         book.state = state;
         book.spoiled = false;
         book.records += 1;

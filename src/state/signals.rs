@@ -8,6 +8,7 @@
 //! In stepped mode there are no background threads: a waiter runs background steps itself until its
 //! condition holds. So the same engine is driven by threads in production and by a seed in tests.
 
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::fmt::Debug;
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub(crate) trait Stepper: Send + Sync + Debug {
 pub(crate) struct Signals {
     rings: Mutex<u64>,
     rung: Condvar,
+    /// How often somebody began to wait for background work.
+    hurries: AtomicU64,
     /// Set once, before any waiter, when no background threads run.
     stepper: OnceLock<Arc<dyn Stepper>>,
 }
@@ -43,6 +46,18 @@ impl Signals {
     pub(crate) fn ring(&self) {
         *self.rings.lock() += 1;
         self.rung.notify_all();
+    }
+
+    /// Rings, and lets workers that rest after a failure try again at once: somebody waits for them.
+    pub(crate) fn hurry(&self) {
+        self.hurries.fetch_add(1, Ordering::Relaxed);
+        // The mutex of the bell orders this before whoever wakes.
+        self.ring();
+    }
+
+    /// How often [`hurry`](Signals::hurry) was called.
+    pub(crate) fn hurries(&self) -> u64 {
+        self.hurries.load(Ordering::Relaxed)
     }
 
     /// Rings if there is something to tell.

@@ -41,7 +41,7 @@ impl Trash {
         self.0.lock().last().copied()
     }
 
-    /// Forgets a file: it was deleted, or could not be.
+    /// Forgets a file that was deleted.
     pub(crate) fn forget(&self, freed: Freed) {
         self.0.lock().retain(|other| *other != freed);
     }

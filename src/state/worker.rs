@@ -7,8 +7,10 @@ use std::time::Duration;
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Something; call again.
+    /// A part of something; call again.
     Worked,
+    /// The last part of something: whatever failed before is over. Call again.
+    Finished,
     /// Nothing to do until the bell rings.
     Idle,
     /// Nothing to do until the bell rings or this much time has passed.

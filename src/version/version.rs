@@ -7,9 +7,11 @@
 //! A version keeps its files: a handle that an edit removed is marked obsolete when the edit is
 //! durable, and its file may go when the last version that names it is dropped.
 
+use crate::error::Result as EngineResult;
 use crate::format::limits::LEVELS;
+use crate::format::range_tombstone::Fragments;
 use crate::manifest::{Edit, State};
-use crate::sync::Arc;
+use crate::sync::{Arc, OnceLock};
 use crate::table::{Handle, TableContext};
 use crate::version::level::Level;
 use crate::version::shape::Shape;
@@ -19,6 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug)]
 pub(crate) struct Version {
     levels: Vec<Arc<Level>>,
+    /// See [`range_tombstones`](Self::range_tombstones); filled when somebody asks.
+    range_tombstones: OnceLock<Arc<Fragments>>,
 }
 
 impl Version {
@@ -29,9 +33,26 @@ impl Version {
             let tables = facts.iter().map(|facts| Handle::new(context, (**facts).clone()));
             Arc::new(Level::new(level, tables.collect()))
         };
-        let version = Version { levels: (0..LEVELS).map(level).collect() };
+        let levels = (0..LEVELS).map(level).collect();
+        let version = Version { levels, range_tombstones: OnceLock::new() };
         debug_assert_eq!(version.check(), Ok(()), "a state keeps the same invariants");
         version
+    }
+
+    /// The range tombstones of all tables, joined. Opens those that have any, once.
+    ///
+    /// # Errors
+    /// Of opening them.
+    pub(crate) fn range_tombstones(&self) -> EngineResult<Arc<Fragments>> {
+        if let Some(joined) = self.range_tombstones.get() {
+            return Ok(Arc::clone(joined));
+        }
+        let mut all = Vec::new();
+        for handle in self.tables().filter(|handle| handle.facts().range_deletes > 0) {
+            all.extend(handle.table()?.range_tombstones().tombstones());
+        }
+        let joined = Arc::new(Fragments::build(all));
+        Ok(Arc::clone(self.range_tombstones.get_or_init(|| joined)))
     }
 
     /// The version after an edit. Tables that the edit removes are not obsolete yet: see
@@ -70,7 +91,7 @@ impl Version {
             level.check(number)?;
             levels[number] = Arc::new(level);
         }
-        let next = Version { levels };
+        let next = Version { levels, range_tombstones: OnceLock::new() };
         debug_assert_eq!(next.check(), Ok(()), "an edit keeps what it does not touch");
         Ok(next)
     }

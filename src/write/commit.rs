@@ -85,7 +85,8 @@ impl Committer {
         self.slow_down(record_bytes);
 
         let mut line = self.enter(record_bytes)?;
-        self.store.check_write()?;
+        // Only the health: which process this is was asked above, by a call of the operating system.
+        self.store.health.check_write()?;
         if let Some(gone) = keyspaces.iter().find(|cell| cell.is_gone()) {
             return Err(keyspace_gone(&gone.name));
         }
@@ -224,33 +225,36 @@ impl Committer {
                     let memtable_before = Arc::clone(&view.active);
                     let sealed = Sealed { memtable: memtable_before, last_seqno };
                     let newest = has_entries.then_some(sealed);
-                    Parts {
-                        active: memtable,
-                        sealed: newest.into_iter().chain(view.sealed.iter().cloned()).collect(),
-                        version: Arc::clone(&view.version),
-                    }
+                    let sealed = newest.into_iter().chain(view.sealed.iter().cloned());
+                    let (sealed, version) = (sealed.collect::<Vec<_>>(), Arc::clone(&view.version));
+                    // Inside the swap, so that a flush meanwhile is not overwritten by older figures.
+                    self.store.gauges.note_shape(sealed.len(), version.level(0).len());
+                    Parts { active: memtable, sealed, version }
                 });
-                let view = self.store.view.load();
-                self.store.gauges.note_shape(view.sealed.len(), view.version.level(0).len());
                 self.store.signals.ring();
                 return Ok(line);
             }
             drop(line);
-            self.wait_for_room(has_room)?;
+            self.wait_for_room(segment, has_room)?;
         }
     }
 
     /// Waits until a segment is ready (if that is what lacks) or a memtable was flushed.
-    fn wait_for_room(&self, lacks_segment: bool) -> Result<()> {
+    fn wait_for_room(&self, segment: u64, lacks_segment: bool) -> Result<()> {
         let store = &*self.store;
         let began = store.fs.monotonic();
         if lacks_segment {
             self.spare.retry();
         }
-        store.signals.ring();
+        let failures = store.health.background_failures();
+        store.signals.hurry();
         let outcome = store.signals.wait_until(|| {
             if let Err(error) = store.health.check_background() {
                 return Some(Err(error));
+            }
+            // Another commit may have taken the spare and gone on with it: then so can this one.
+            if self.line.lock().memtable().segment() != segment {
+                return Some(Ok(()));
             }
             if lacks_segment {
                 return self.spare.look();
@@ -262,7 +266,7 @@ impl Committer {
                 true => Duty::Compaction,
                 false => Duty::Flush,
             };
-            store.health.background_error(duty).map(Err)
+            store.health.background_error(duty, failures).map(Err)
         });
         let waited = store.fs.monotonic().saturating_sub(began);
         store.counters.stalled_nanos.add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX));

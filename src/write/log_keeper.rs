@@ -81,7 +81,7 @@ impl Worker for LogKeeper {
             let failed = outcome.as_ref().err().cloned();
             self.committer.spare().put(outcome);
             self.store.signals.ring();
-            return failed.map_or(Ok(Step::Worked), Err);
+            return failed.map_or(Ok(Step::Finished), Err);
         }
         Ok(self.mark_when_idle()?.map_or(Step::Idle, Step::IdleFor))
     }

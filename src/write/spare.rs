@@ -45,13 +45,14 @@ impl Spare {
         shelf.wanted && shelf.prepared.is_none()
     }
 
-    /// Whether a segment is ready, or why it is not.
+    /// Whether it is worth looking again: a segment is ready, or was and somebody else took it.
+    /// Otherwise why there is none, if that is known.
     pub(crate) fn look(&self) -> Option<Result<(), Error>> {
         let shelf = self.shelf.lock();
         match (&shelf.prepared, &shelf.failed) {
             (Some(_), _) => Some(Ok(())),
             (None, Some(error)) => Some(Err(error.clone())),
-            (None, None) => None,
+            (None, None) => (!shelf.wanted).then_some(Ok(())),
         }
     }
 
@@ -71,5 +72,26 @@ impl Spare {
         let mut shelf = self.shelf.lock();
         shelf.failed = None;
         shelf.wanted |= shelf.prepared.is_none();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fs::{FileSystem, SimulatedFileSystem};
+    use crate::wal::prepare;
+    use crate::write::spare::Spare;
+    use std::path::Path;
+
+    #[test]
+    fn who_waits_for_a_segment_that_another_one_took_looks_again() {
+        let fs = SimulatedFileSystem::new();
+        fs.create_dir_all(Path::new("/data")).unwrap();
+        let spare = Spare::default();
+        assert!(spare.take().is_none());
+        assert!(spare.look().is_none(), "it is on its way");
+        spare.put(prepare(&fs, Path::new("/data"), 7, 0));
+        assert!(matches!(spare.look(), Some(Ok(()))));
+        assert!(spare.take().is_some());
+        assert!(matches!(spare.look(), Some(Ok(()))), "nobody brings another one");
     }
 }

@@ -17,7 +17,7 @@ struct Life {
 }
 
 fn value(token: u64) -> Vec<u8> {
-    token.to_be_bytes().repeat(20)
+    token.to_le_bytes().repeat(20)
 }
 
 /// Creates, fills and drops a keyspace of one name, over and over.
@@ -34,7 +34,7 @@ fn churn(db: &Db, name: &str, first_token: u64, visitors: &Sender<Life>) {
         }
         batch.put(name, value(token));
         db.write(batch).unwrap();
-        let snapshot = db.snapshot().keyspace(&keyspace);
+        let snapshot = db.snapshot().keyspace(&keyspace).unwrap();
         let life = Life { keyspace: keyspace.clone(), snapshot, token };
         visitors.send(life).unwrap();
         assert_eq!(keyspace.iter().count() as u64, KEYS, "and holds what was put there");

@@ -7,7 +7,7 @@ const KEYS: u32 = 600;
 
 fn fill(db: &Db, generation: u32) {
     for key in 0..KEYS {
-        db.put(format!("{key:06}"), generation.to_be_bytes().repeat(10)).unwrap();
+        db.put(format!("{key:06}"), generation.to_le_bytes().repeat(10)).unwrap();
     }
 }
 
@@ -16,7 +16,7 @@ fn assert_holds(entries: Iter, generation: u32, behind: u32) {
     let mut entries = entries;
     let mut count = 0;
     while let Some(entry) = if count % 2 == 0 { entries.next() } else { entries.next_back() } {
-        assert_eq!(*entry.unwrap().1, *generation.to_be_bytes().repeat(10));
+        assert_eq!(*entry.unwrap().1, *generation.to_le_bytes().repeat(10));
         count += 1;
     }
     assert_eq!(count, KEYS - behind);
@@ -52,7 +52,7 @@ fn iterators_outlive_the_tables_they_read() {
         let (found, value) = cursor.prev().unwrap().unwrap();
         assert_eq!(
             (found, value),
-            (format!("{key:06}").as_bytes(), &1_u32.to_be_bytes().repeat(10)[..])
+            (format!("{key:06}").as_bytes(), &1_u32.to_le_bytes().repeat(10)[..])
         );
     }
     assert!(cursor.prev().unwrap().is_none());

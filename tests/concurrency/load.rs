@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 const WRITERS: u64 = 3;
 const MEMBERS: u64 = 5;
-const ROUNDS: u64 = 700 * ROUNDS_FACTOR;
+const ROUNDS: u64 = 3_000 * ROUNDS_FACTOR;
 /// Rows that a list keeps.
 const ROWS: u64 = 40;
 
@@ -31,14 +31,14 @@ fn row(writer: u64, round: u64) -> String {
 
 /// The number of a round, and some bytes behind it so that values differ in length.
 fn value(round: u64) -> Vec<u8> {
-    let mut value = round.to_be_bytes().to_vec();
+    let mut value = round.to_le_bytes().to_vec();
     let len = 8 + usize::try_from(round * 37 % 200).unwrap();
     value.resize(len, round.to_le_bytes()[0]);
     value
 }
 
 fn round_of(found: &[u8]) -> u64 {
-    let round = u64::from_be_bytes(*found.first_chunk().unwrap());
+    let round = u64::from_le_bytes(*found.first_chunk().unwrap());
     assert_eq!(found, value(round), "a value is as it was written");
     round
 }
@@ -85,7 +85,7 @@ fn read_in_snapshots(scene: &Scene, running: &AtomicUsize) -> u64 {
     let (mut last, mut reads) = ([0; WRITERS as usize], 0);
     while running.load(Ordering::Acquire) > 0 {
         let snapshot = scene.db.snapshot();
-        let side = snapshot.keyspace(&scene.side);
+        let side = snapshot.keyspace(&scene.side).unwrap();
         for (writer, last) in (0..).zip(&mut last) {
             let round = check_writer(&snapshot, &side, writer);
             assert!(round >= *last, "time goes forward: {round} after {last}");
@@ -202,7 +202,7 @@ fn readers_see_whole_batches_in_order_beside_writers_and_compactions() {
     let side = db.keyspace("side").unwrap();
     let snapshot = db.snapshot();
     for writer in 0..WRITERS {
-        let round = check_writer(&snapshot, &snapshot.keyspace(&side), writer);
+        let round = check_writer(&snapshot, &snapshot.keyspace(&side).unwrap(), writer);
         assert_eq!(round, ROUNDS, "nothing is lost");
     }
     db.verify().unwrap();

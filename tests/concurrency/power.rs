@@ -26,8 +26,8 @@ fn write(db: &Db, writer: usize, progress: &Progress, ends: &AtomicBool) {
         progress.begun.store(round, Ordering::Release);
         let mut batch = Batch::new();
         for member in 0..4 {
-            batch.put(format!("{writer}/{member}"), round.to_be_bytes());
-            batch.put_in(&side, format!("{writer}/{member}"), round.to_be_bytes());
+            batch.put(format!("{writer}/{member}"), round.to_le_bytes());
+            batch.put_in(&side, format!("{writer}/{member}"), round.to_le_bytes());
         }
         batch.put(format!("row/{writer}/{round:08}"), [1; 200]);
         let is_durable = round % 4 == 0;
@@ -68,7 +68,7 @@ fn check(cut: &Cut) {
         let what = format!("writer {writer} after {:?}", cut.profile);
         let number = |found: siltstone::Result<Option<siltstone::Slice>>| {
             let found = found.unwrap();
-            found.map_or(0, |found| u64::from_be_bytes(*found.first_chunk().unwrap()))
+            found.map_or(0, |found| u64::from_le_bytes(*found.first_chunk().unwrap()))
         };
         let round = number(db.get(format!("{writer}/0")));
         for member in 0..4 {

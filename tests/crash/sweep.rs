@@ -153,7 +153,7 @@ impl Sweep<'_> {
             let _place = Place(what);
             let recovery = self.recover(disk, self.burnt.at(moment).to_vec());
             self.known.insert(key, recovery.found.clone());
-            if self.known.len() % self.effort.nested_every == 0 {
+            if self.known.len().is_multiple_of(self.effort.nested_every) {
                 let accept = |found: &Found| {
                     if is_kill {
                         // What was not durable may go now, but not what was promised.

@@ -17,14 +17,7 @@ pub(crate) enum Op {
     Delete(u8, KeySpec),
     DeleteSpan(u8, Span),
     Clear(u8),
-    /// Many keys with one prefix, a few in each batch.
-    Fill {
-        space: u8,
-        prefix: KeySpec,
-        first: u8,
-        count: u8,
-        value_len: usize,
-    },
+    Fill(Fill),
     Batch(Vec<BatchOp>, Option<Durability>),
     /// A write that is refused at the door.
     Refused(u8, KeySpec),
@@ -53,6 +46,17 @@ pub(crate) enum Op {
     Close,
     DropAndReopen,
     Crash(CrashProfile, u64),
+}
+
+/// Many keys with one prefix, a few in each batch.
+#[derive(Clone, Debug)]
+pub(crate) struct Fill {
+    pub(crate) space: u8,
+    pub(crate) prefix: KeySpec,
+    /// Number of the first key.
+    pub(crate) first: u8,
+    pub(crate) count: u8,
+    pub(crate) value_len: usize,
 }
 
 /// One operation of a batch.
@@ -140,7 +144,7 @@ pub(crate) fn any_setup(with_threads: bool) -> impl Strategy<Value = Setup> {
         true => Background::Threads,
         false => Background::Stepped { seed },
     });
-    (sizes, compression, filter, durability, background, 1_usize..3).prop_map(
+    (sizes, compression, filter, durability, background, 1_usize..4).prop_map(
         |((memtable, block_bytes, table), compression, filter, durability, background, threads)| {
             Setup {
                 memtable_bytes: memtable << 10,
@@ -170,12 +174,8 @@ fn any_op() -> BoxedStrategy<Op> {
 
 fn any_write() -> BoxedStrategy<Op> {
     let fill = (any::<u8>(), any_prefix(), any::<u8>(), 1..200_u8, 0..300_usize).prop_map(
-        |(space, prefix, first, count, value_len)| Op::Fill {
-            space,
-            prefix,
-            first,
-            count,
-            value_len,
+        |(space, prefix, first, count, value_len)| {
+            Op::Fill(Fill { space, prefix, first, count, value_len })
         },
     );
     let refused = prop_oneof![

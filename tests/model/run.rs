@@ -2,7 +2,7 @@
 
 use crate::coverage::{Coverage, add};
 use crate::keys::{KeySpec, Span, value};
-use crate::ops::{BatchOp, Case, Op, Setup};
+use crate::ops::{BatchOp, Case, Fill, Op, Setup};
 use crate::reads::{HeldCursor, HeldIter};
 use crate::with_range;
 use crate::world::{Chronicle, Incarnation, World};
@@ -127,9 +127,7 @@ impl<'a> Run<'a> {
                 self.chronicle.now.delete_span(at, &Span::full());
                 self.committed(None);
             }
-            Op::Fill { space, prefix, first, count, value_len } => {
-                self.fill(*space, prefix, usize::from(*first), usize::from(*count), *value_len);
-            }
+            Op::Fill(fill) => self.fill(fill),
             Op::Batch(ops, durability) => self.batch(ops, *durability),
             Op::Refused(space, key) => self.refused(*space, key),
             Op::CreateKeyspace(index) => self.create_keyspace(usize::from(*index) % NAMES.len()),
@@ -219,13 +217,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn fill(&mut self, space: u8, prefix: &KeySpec, first: usize, count: usize, len: usize) {
-        let at = self.incarnation(space);
-        let keys: Vec<_> = (first..first + count).map(|index| prefix.numbered(index)).collect();
+    fn fill(&mut self, fill: &Fill) {
+        let (space, at, first) =
+            (fill.space, self.incarnation(fill.space), usize::from(fill.first));
+        let numbers = first..first + usize::from(fill.count);
+        let keys: Vec<_> = numbers.map(|number| fill.prefix.numbered(number)).collect();
         for keys in keys.chunks(FILL_BATCH_KEYS) {
             let mut batch = Batch::new();
             for key in keys {
-                let value = self.next_value(len);
+                let value = self.next_value(fill.value_len);
                 match self.slot(space) {
                     None => batch.put(key, &value),
                     Some(slot) => batch.put_in(&slot.keyspace, key, &value),

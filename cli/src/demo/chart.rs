@@ -14,9 +14,15 @@ const DOTS_DOWN: usize = HEIGHT * 4;
 /// The bit of each dot in a braille character, by row and column.
 const BITS: [[u32; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
 
-/// Draws at most [`SAMPLES`] samples, joined to a line, with the prices on the left. `None` is a
-/// moment without a sample: the line goes on at the price before.
-pub(crate) fn draw(samples: &[Option<f64>], decimals: usize, paint: Paint) -> Vec<String> {
+/// Draws at most [`SAMPLES`] samples, joined to a line, with the prices on the left and the names of
+/// the first, middle and last moment below. `None` is a moment without a sample: the line goes on at
+/// the price before.
+pub(crate) fn draw(
+    samples: &[Option<f64>],
+    decimals: usize,
+    moments: [&str; 3],
+    paint: Paint,
+) -> Vec<String> {
     let seen = || samples.iter().flatten().copied();
     let (low, high) = (seen().fold(f64::MAX, f64::min), seen().fold(f64::MIN, f64::max));
     let (Some(first), Some(last)) = (seen().next(), seen().last()) else { return Vec::new() };
@@ -42,7 +48,7 @@ pub(crate) fn draw(samples: &[Option<f64>], decimals: usize, paint: Paint) -> Ve
     }
     let labels = [high, high - span / 2.0, low].map(|price| format!("{price:.decimals$}"));
     let width = labels.iter().map(String::len).max().unwrap_or_default();
-    let mut lines = Vec::with_capacity(HEIGHT);
+    let mut lines = Vec::with_capacity(HEIGHT + 1);
     for (index, row) in cells.iter().enumerate() {
         let label = match index {
             0 => &labels[0],
@@ -55,6 +61,11 @@ pub(crate) fn draw(samples: &[Option<f64>], decimals: usize, paint: Paint) -> Ve
         let line = if last >= first { paint.green(&line) } else { paint.red(&line) };
         lines.push(format!("{label:>width$} {} {line}", paint.dim("┤")));
     }
+    let [left, middle, right] = moments;
+    let (half, rest) = (WIDTH / 2, WIDTH - WIDTH / 2);
+    let (first, last) = (half - middle.len() / 2, rest - middle.len().div_ceil(2));
+    let axis = format!("{:width$}   {left:<first$}{middle}{right:>last$}", "");
+    lines.push(paint.dim(&axis));
     lines
 }
 
@@ -62,6 +73,8 @@ pub(crate) fn draw(samples: &[Option<f64>], decimals: usize, paint: Paint) -> Ve
 mod tests {
     use crate::demo::chart::{HEIGHT, SAMPLES, WIDTH, draw};
     use crate::paint::Paint;
+
+    const TIMES: [&str; 3] = ["13:00", "13:30", "14:00"];
 
     fn dots(line: &str) -> Vec<u32> {
         let cells: Vec<char> = line.chars().rev().take(WIDTH).collect();
@@ -71,8 +84,11 @@ mod tests {
     #[test]
     fn a_rising_line_goes_from_the_lower_left_to_the_upper_right() {
         let samples: Vec<Option<f64>> = (0..SAMPLES).map(|index| Some(index as f64)).collect();
-        let lines = draw(&samples, 1, Paint::plain());
-        assert_eq!(lines.len(), HEIGHT);
+        let lines = draw(&samples, 1, TIMES, Paint::plain());
+        assert_eq!(lines.len(), HEIGHT + 1);
+        let line = &lines[HEIGHT];
+        assert_eq!(line.trim_start(), format!("13:00{0} 13:30{0}14:00", " ".repeat(22)));
+        assert_eq!(line.chars().count(), lines[0].chars().count());
         assert!(lines[0].starts_with("119.0 ┤") && lines[HEIGHT - 1].starts_with("  0.0 ┤"));
         assert_ne!(dots(&lines[HEIGHT - 1])[0] & 0x40, 0, "the lowest dot of the first cell");
         assert_ne!(dots(&lines[0])[WIDTH - 1] & 0x08, 0, "the highest dot of the last cell");
@@ -83,7 +99,8 @@ mod tests {
     fn every_column_has_a_dot_and_jumps_have_no_gaps() {
         let samples: Vec<Option<f64>> =
             (0..SAMPLES).map(|index| [Some(1.0), None, Some(9.0)][index % 3]).collect();
-        let lines = draw(&samples, 2, Paint::plain());
+        let mut lines = draw(&samples, 2, TIMES, Paint::plain());
+        lines.truncate(HEIGHT);
         for column in 0..WIDTH {
             let joined = lines.iter().fold(0, |bits, line| bits | dots(line)[column]);
             assert!(joined & 0x47 != 0 && joined & 0xb8 != 0, "column {column}");
@@ -94,7 +111,8 @@ mod tests {
 
     #[test]
     fn a_flat_line_and_no_line_are_drawn_too() {
-        assert_eq!(draw(&[Some(5.0), None, Some(5.0)], 2, Paint::plain()).len(), HEIGHT);
-        assert!(draw(&[None, None], 2, Paint::plain()).is_empty());
+        let flat = draw(&[Some(5.0), None, Some(5.0)], 2, TIMES, Paint::plain());
+        assert_eq!(flat.len(), HEIGHT + 1);
+        assert!(draw(&[None, None], 2, TIMES, Paint::plain()).is_empty());
     }
 }

@@ -3,6 +3,7 @@
 //! SIGKILL proves what `Buffered` promises, the death of the process. It cannot prove what `Sync`
 //! adds: the operating system lives on and writes what it was handed.
 
+use crate::demo::interrupt::Interrupt;
 use crate::demo::story::Story;
 use crate::demo::tour::open;
 use crate::demo::writer::{PREFIX, entry, is_synced};
@@ -19,7 +20,7 @@ const ENOUGH: u64 = 4_000;
 
 pub(crate) fn tell(directory: &Path, story: &mut Story<'_>) -> Result<(), Failure> {
     story.chapter("Kill a writer in the middle")?;
-    let (process, acknowledged) = run_and_kill(directory)?;
+    let (process, acknowledged) = run_and_kill(directory, &story.interrupt)?;
     let synced = (0..acknowledged).filter(|&number| is_synced(number)).count() as u64;
     story.line(&format!(
         "Process {process} wrote until SIGKILL: {} writes acknowledged, {} of them synced.",
@@ -63,7 +64,7 @@ pub(crate) fn tell(directory: &Path, story: &mut Story<'_>) -> Result<(), Failur
 }
 
 /// The process number of the writer, and how many writes it had acknowledged.
-fn run_and_kill(directory: &Path) -> Result<(u32, u64), Failure> {
+fn run_and_kill(directory: &Path, interrupt: &Interrupt) -> Result<(u32, u64), Failure> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::io("find", "the program itself".as_ref(), &error))?;
     let failed = |error: std::io::Error| Failure::io("run", &program, &error);
@@ -90,12 +91,14 @@ fn run_and_kill(directory: &Path) -> Result<(u32, u64), Failure> {
             return Err(Failure::broken_promise(format!("the writer said {line:?}")));
         }
         acknowledged += 1;
-        if acknowledged >= ENOUGH && !killed {
+        if !killed && (acknowledged >= ENOUGH || interrupt.is_noted()) {
             child.kill().map_err(failed)?;
             killed = true;
         }
     }
     child.wait().map_err(failed)?;
+    // Ctrl-C in a terminal goes to the writer too: that it ended early is no broken promise then.
+    interrupt.check()?;
     if !killed {
         return Err(Failure::broken_promise("the writer ended before it was killed"));
     }

@@ -4,7 +4,7 @@ use crate::demo::story::Story;
 use crate::demo::trades::Trades;
 use crate::exit::Failure;
 use crate::units::{bytes, count, duration, rate};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
 use siltstone::{Batch, Db, Durability};
 use std::time::Instant;
@@ -15,8 +15,12 @@ const BATCH: u64 = 1_000;
 pub(crate) fn tell(db: &Db, total: u64, story: &mut Story<'_>) -> Result<(), Failure> {
     story.chapter(&format!("Load {} trades", count(total)))?;
     let bar = ProgressBar::new(total);
-    if let Ok(style) = ProgressStyle::with_template("   {bar:40} {percent:>3} %  {per_sec}") {
-        bar.set_style(style);
+    if let Ok(style) = ProgressStyle::with_template("   {bar:36} {percent:>3} %  {speed} a second")
+    {
+        let speed = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+            text.write_str(&count(state.per_sec() as u64)).unwrap_or_default();
+        };
+        bar.set_style(style.with_key("speed", speed));
     }
     let mut trades = Trades::new(total);
     let (mut key, mut value) = (String::new(), String::new());
@@ -24,6 +28,7 @@ pub(crate) fn tell(db: &Db, total: u64, story: &mut Story<'_>) -> Result<(), Fai
     let started = Instant::now();
     let mut more = true;
     while more {
+        story.interrupt.check()?;
         let mut batch = Batch::new();
         for _ in 0..BATCH {
             more = trades.next(&mut key, &mut value);

@@ -63,7 +63,9 @@ pub(crate) fn tell_hour(db: &Db, story: &mut Story<'_>) -> Result<(), Failure> {
         }
     }
     let time = started.elapsed();
-    for line in chart::draw(&samples, 2, story.paint) {
+    let times = [(HOUR, 0), (HOUR, 30), (HOUR + 1, 0)].map(|(h, m)| format!("{h:02}:{m:02}"));
+    let moments = times.each_ref().map(String::as_str);
+    for line in chart::draw(&samples, 2, moments, story.paint) {
         story.line(&line)?;
     }
     story.why(&format!(

@@ -5,6 +5,7 @@
 //! demo with an error.
 
 mod chart;
+mod interrupt;
 mod kill;
 mod load;
 mod look;

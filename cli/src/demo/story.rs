@@ -1,5 +1,6 @@
 //! The voice of the demo: titles, lines, and the facts behind them for `--json`.
 
+use crate::demo::interrupt::Interrupt;
 use crate::exit::Failure;
 use crate::paint::Paint;
 use serde_json::{Map, Value};
@@ -11,12 +12,14 @@ pub(crate) struct Story<'a> {
     out: &'a mut dyn Write,
     pub(crate) paint: Paint,
     facts: Option<Map<String, Value>>,
+    pub(crate) interrupt: Interrupt,
     chapter: u32,
 }
 
 impl<'a> Story<'a> {
-    pub(crate) fn new(out: &'a mut dyn Write, json: bool) -> Story<'a> {
-        Story { out, paint: Paint::of_stdout(), facts: json.then(Map::new), chapter: 0 }
+    pub(crate) fn new(out: &'a mut dyn Write, json: bool, interrupt: Interrupt) -> Story<'a> {
+        let (paint, facts) = (Paint::of_stdout(), json.then(Map::new));
+        Story { out, paint, facts, interrupt, chapter: 0 }
     }
 
     fn tell(&mut self, text: &str) -> Result<(), Failure> {
@@ -37,8 +40,9 @@ impl<'a> Story<'a> {
         self.tell(&self.paint.dim(&format!("This one is {}, {stays}.", directory.display())))
     }
 
-    /// Begins a chapter.
+    /// Begins a chapter, unless someone has had enough.
     pub(crate) fn chapter(&mut self, title: &str) -> Result<(), Failure> {
+        self.interrupt.check()?;
         self.chapter += 1;
         let number = self.paint.cyan(&self.chapter.to_string());
         self.tell(&format!("\n{number}  {}", self.paint.bold(title)))

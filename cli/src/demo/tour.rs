@@ -1,6 +1,7 @@
 //! The tour through the chapters: where it takes place, what comes after what.
 
 use crate::args::DemoArguments;
+use crate::demo::interrupt::Interrupt;
 use crate::demo::story::Story;
 use crate::demo::{kill, load, look, space};
 use crate::exit::Failure;
@@ -20,9 +21,11 @@ pub(crate) fn run(
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     let started = Instant::now();
+    // Before there is a directory that must not stay behind.
+    let interrupt = Interrupt::watch()?;
     let home = Home::new(named)?;
     let directory = home.path();
-    let mut story = Story::new(out, json);
+    let mut story = Story::new(out, json, interrupt);
     story.opening(directory, matches!(home, Home::Temporary(_)))?;
 
     let db = open(directory)?;

@@ -11,6 +11,7 @@ use crate::exit::Failure;
 use crate::format::choice::Columns;
 use crate::format::row::{self, Fields};
 use crate::format::stream::{Bad, Entry, Sink, Source};
+use crate::units::counted;
 use csv::{ByteRecord, ReaderBuilder, Writer};
 use std::io::{self, Read, Write};
 
@@ -67,8 +68,9 @@ impl<R: Read> CsvSource<R> {
         let (seen, wanted) = (self.record.len(), self.header.len());
         if seen != wanted {
             return Err(format!(
-                "{seen} fields where the header has {wanted}: \
-                 a comma or quote inside a field needs quotes around the field"
+                "{} where the header has {wanted}: \
+                 a comma or quote inside a field needs quotes around the field",
+                counted(seen as u64, "field", "fields")
             ));
         }
         entry.key.clear();
@@ -365,7 +367,7 @@ mod tests {
             ("", &key, 1, "no header"),
             ("x,y\n1,2\n", &key, 1, "columns are: x, y"),
             ("x,y\n1,2\n", &columns(&[], None), 1, "--key COLUMN"),
-            ("a,b\n1,2\n3\n", &key, 3, "1 fields where the header has 2"),
+            ("a,b\n1,2\n3\n", &key, 3, "1 field where the header has 2"),
             ("a,b\n1,2,3\n", &key, 2, "3 fields"),
             ("a,b\n1,\"2\n3,4\n", &key, 2, "never closes"),
             ("a,b\n1,\"2\n3,4\n", &columns(&["a"], Some("b")), 2, "never closes"),

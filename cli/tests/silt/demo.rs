@@ -1,6 +1,8 @@
 //! `silt demo`, in small: it tells its whole story, checks what it says, and cleans up.
 
 use crate::run::{Place, finish};
+use std::io::{BufRead as _, BufReader};
+use std::process::Command;
 
 #[test]
 fn the_demo_tells_its_story_and_leaves_nothing_behind() {
@@ -15,6 +17,7 @@ fn the_demo_tells_its_story_and_leaves_nothing_behind() {
         "a second",
         "DOGE-USD",
         "One hour of BTC-USD",
+        "13:30",
         "writes acknowledged",
         "found, every byte right",
         "came back",
@@ -54,4 +57,23 @@ fn the_demo_never_touches_data_of_someone() {
     place.silt(&["put", "a", "1"]).text();
     place.silt(&["demo", "--db", "db"]).fails(2, "db is not empty");
     assert_eq!(place.silt(&["scan"]).text(), "a\t1\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_demo_takes_its_directory_with_it() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("tmp")).unwrap();
+    let mut command = place.command(&["demo"]);
+    let mut child = command.env("TMPDIR", place.path("tmp")).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("Load")), "the demo does not begin");
+    assert_eq!(place.path("tmp").read_dir().unwrap().count(), 1);
+    let signal = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(signal.success());
+    let rest: Vec<String> = lines.map(|line| line.unwrap()).collect();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{rest:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "silt: interrupted\n");
+    assert_eq!(place.path("tmp").read_dir().unwrap().count(), 0, "the temporary directory stays");
 }

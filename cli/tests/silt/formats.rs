@@ -100,7 +100,7 @@ fn a_wrong_input_names_file_line_and_remedy() {
     place.silt(&["import", "none.csv", "--key", "x"]).fails(5, "none.csv");
     place.silt(&["import", "b.tsv", "--key", "x"]).fails(2, "--format csv");
     assert!(!place.path("db").exists(), "a wrong command line has left a database behind");
-    place.silt(&["import", "a.csv", "--key", "x"]).fails(2, "a.csv:3: 1 fields");
+    place.silt(&["import", "a.csv", "--key", "x"]).fails(2, "a.csv:3: 1 field");
     place.silt(&["import", "b.tsv"]).fails(2, "b.tsv:2: unknown escape `\\q`");
     place.silt(&["import", "c.jsonl"]).fails(2, "c.jsonl:1: wanted one of \"value\"");
 }

@@ -1,0 +1,223 @@
+//! Syncs and appends that fail, and a crash after that: what was acknowledged is there, what was
+//! refused is not, and a failed sync is never tried again (the watching file system would panic).
+//!
+//! Every commit writes a key of its own, so what is found tells which commits are there.
+
+use crate::oracle::{Keys, shown};
+use crate::story::{HOME, options};
+use siltstone::fs::{
+    CrashProfile, Fault, FaultFileSystem, FileKind, LintFileSystem, Operation, SimulatedFileSystem,
+    Trigger,
+};
+use siltstone::{Db, Durability, ErrorKind};
+use std::collections::BTreeMap;
+
+const COMMITS: u64 = 36;
+
+/// How a commit ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Synced,
+    Buffered,
+    Failed(ErrorKind),
+}
+
+struct Run {
+    disk: SimulatedFileSystem,
+    faults: FaultFileSystem,
+    outcomes: Vec<Outcome>,
+    /// What the calls of `flush` answered.
+    flushes: Vec<Option<ErrorKind>>,
+}
+
+fn key(commit: usize) -> String {
+    format!("k{commit:03}")
+}
+
+/// Commits of changing size, buffered and synced, with flushes between them, while calls fail. Looks
+/// at what can be read after each.
+fn run(seed: u64, trigger: Trigger, fault: Fault) -> Run {
+    let disk = SimulatedFileSystem::with_seed(seed);
+    let faults = FaultFileSystem::new(disk.clone());
+    let db = options(LintFileSystem::new(faults.clone()), seed).open(HOME).unwrap();
+    faults.set(trigger, fault);
+    let mut run = Run { disk, faults, outcomes: Vec::new(), flushes: Vec::new() };
+    for commit in 0..COMMITS {
+        let durability =
+            if (commit + seed).is_multiple_of(3) { Durability::Sync } else { Durability::Buffered };
+        let mut batch = siltstone::Batch::new();
+        batch.put(key(commit as usize), vec![b'v'; 1 + (commit as usize * 389) % 1400]);
+        run.outcomes.push(match (db.write_with(batch, durability), durability) {
+            (Ok(()), Durability::Sync) => Outcome::Synced,
+            (Ok(()), Durability::Buffered) => Outcome::Buffered,
+            (Err(error), _) => Outcome::Failed(error.kind()),
+        });
+        if commit % 12 == 11 {
+            run.flushes.push(db.flush().err().map(|error| error.kind()));
+        }
+        run.check_visible(&db);
+    }
+    // Not closed but killed: the handle is kept until the disk has been looked at.
+    run.check_crashes(seed);
+    drop(db);
+    run
+}
+
+impl Run {
+    /// Reads go on whatever happened, and show the acknowledged commits and no other.
+    fn check_visible(&self, db: &Db) {
+        for (commit, outcome) in self.outcomes.iter().enumerate() {
+            let is_there = db.contains(key(commit)).unwrap();
+            assert_eq!(is_there, !matches!(outcome, Outcome::Failed(_)), "{commit}: {outcome:?}");
+        }
+    }
+
+    fn check_crashes(&self, seed: u64) {
+        for profile in CrashProfile::ALL {
+            let after = self.disk.crash(profile, seed);
+            let db = options(LintFileSystem::new(after.clone()), seed).open(HOME);
+            let db = db.unwrap_or_else(|error| panic!("{profile:?}: {error}; {:?}", self.hits()));
+            let found = shown(&db, &Keys::new());
+            let commits = 0..self.outcomes.len();
+            let is_there = |commit: usize| found[""].contains_key(key(commit).as_bytes());
+            let found: Vec<bool> = commits.map(is_there).collect();
+            self.check_found(&found, profile == CrashProfile::Kill);
+            db.verify().unwrap();
+            // What was shown stays, when the power goes at once.
+            let again = after.crash(CrashProfile::StrictPosix, seed);
+            let again = options(again, seed).open(HOME).unwrap();
+            let before = shown(&db, &Keys::new());
+            assert_eq!(shown(&again, &Keys::new()), before, "{profile:?}");
+        }
+    }
+
+    /// The acknowledged commits that were found are the first ones, at least up to the last synced
+    /// one; of the others only one that nothing acknowledged follows.
+    fn check_found(&self, found: &[bool], is_kill: bool) {
+        let acknowledged: Vec<usize> = (0..found.len())
+            .filter(|&commit| !matches!(self.outcomes[commit], Outcome::Failed(_)))
+            .collect();
+        let present = acknowledged.iter().take_while(|&&commit| found[commit]).count();
+        let holes: Vec<_> =
+            acknowledged[present..].iter().filter(|&&commit| found[commit]).collect();
+        let context = || format!("{:?}\n{found:?}\n{:?}", self.outcomes, self.hits());
+        assert!(holes.is_empty(), "a hole before {holes:?}: {}", context());
+        let must = if is_kill {
+            acknowledged.len()
+        } else {
+            let synced = |&commit: &usize| self.outcomes[commit] == Outcome::Synced;
+            acknowledged.iter().rposition(synced).map_or(0, |last| last + 1)
+        };
+        assert!(present >= must, "{present} of at least {must} are left: {}", context());
+        for (commit, outcome) in self.outcomes.iter().enumerate().filter(|(at, _)| found[*at]) {
+            let is_last = acknowledged[..present].last().is_none_or(|&last| last < commit);
+            let is_failed = matches!(outcome, Outcome::Failed(_));
+            assert!(!is_failed || is_last, "{commit} was refused, yet it is there: {}", context());
+        }
+    }
+
+    fn hits(&self) -> Vec<String> {
+        let hits = self.faults.hits();
+        hits.iter().map(|hit| format!("{:?} {}", hit.operation, hit.path.display())).collect()
+    }
+
+    fn failures(&self) -> Vec<ErrorKind> {
+        let kind = |outcome: &Outcome| match outcome {
+            Outcome::Failed(kind) => Some(*kind),
+            _ => None,
+        };
+        self.outcomes.iter().filter_map(kind).collect()
+    }
+}
+
+fn trigger(operation: Operation, kind: FileKind, nth: u64, sticky: bool) -> Trigger {
+    let trigger = Trigger::on(operation).kind(kind).nth(nth);
+    if sticky { trigger.sticky() } else { trigger }
+}
+
+/// Runs with every place of the fault, one-shot and sticky, and hands over those that were hit.
+fn each_run(operation: Operation, kind: FileKind, fault: Fault, mut look: impl FnMut(&Run, bool)) {
+    let mut hit = 0;
+    for nth in 0..12 {
+        for sticky in [false, true] {
+            for seed in 0..2 {
+                let run = run(seed, trigger(operation, kind, nth, sticky), fault);
+                if !run.faults.hits().is_empty() {
+                    hit += 1;
+                    look(&run, sticky);
+                }
+            }
+        }
+    }
+    assert!(hit >= 12, "{operation:?} of {kind:?} failed in {hit} runs only");
+}
+
+#[test]
+fn a_failed_sync_of_the_log_leaves_one_commit_uncertain_and_stops_all_writes() {
+    let mut kinds = BTreeMap::new();
+    for fault in [Fault::Io, Fault::Late, Fault::Interrupted] {
+        each_run(Operation::Sync, FileKind::Wal, fault, |run, _| {
+            let failures = run.failures();
+            let uncertain = failures.iter().position(|&kind| kind == ErrorKind::CommitUncertain);
+            if let Some(uncertain) = uncertain {
+                let after = &failures[uncertain + 1..];
+                let stopped = after.iter().all(|&kind| kind == ErrorKind::Poisoned);
+                assert!(stopped, "{:?}", run.outcomes);
+                let last = run.outcomes.last();
+                let is_last = uncertain + 1 == failures.len();
+                assert!(is_last == (last == Some(&Outcome::Failed(ErrorKind::CommitUncertain))));
+            }
+            failures.iter().for_each(|kind| *kinds.entry(format!("{kind:?}")).or_insert(0) += 1);
+        });
+    }
+    assert!(kinds.contains_key("CommitUncertain") && kinds.contains_key("Poisoned"), "{kinds:?}");
+    println!("{kinds:?}");
+}
+
+#[test]
+fn a_failed_sync_of_the_manifest_stops_all_writes() {
+    let mut poisoned = 0;
+    each_run(Operation::Sync, FileKind::Manifest, Fault::Io, |run, _| {
+        poisoned += usize::from(run.failures().contains(&ErrorKind::Poisoned));
+    });
+    assert!(poisoned > 0);
+    println!("{poisoned} runs were poisoned");
+}
+
+#[test]
+fn a_failed_sync_of_a_table_costs_another_table() {
+    let mut went_on = 0;
+    each_run(Operation::Sync, FileKind::Table, Fault::Io, |run, sticky| {
+        let is_poisoned = |kind: &ErrorKind| *kind == ErrorKind::Poisoned;
+        assert!(!run.failures().iter().any(is_poisoned), "{:?}", run.outcomes);
+        if !sticky {
+            let last = run.outcomes.last();
+            went_on += usize::from(!matches!(last, Some(Outcome::Failed(_))));
+        }
+    });
+    assert!(went_on > 0);
+}
+
+#[test]
+fn a_failed_append_to_the_log_refuses_one_commit_and_the_next_go_on() {
+    for (fault, kind) in [
+        (Fault::NoSpace, ErrorKind::DiskFull),
+        (Fault::ShortWrite, ErrorKind::DiskFull),
+        (Fault::Io, ErrorKind::Io),
+        (Fault::Late, ErrorKind::Io),
+    ] {
+        let mut refused = 0;
+        each_run(Operation::Append, FileKind::Wal, fault, |run, sticky| {
+            let failures = run.failures();
+            refused += failures.len();
+            assert!(failures.iter().all(|&found| found == kind), "{fault:?}: {failures:?}");
+            if !sticky {
+                // The call may be one of a flush, which begins a segment too.
+                let flushes = run.flushes.iter().flatten().count();
+                let context = || format!("{fault:?}: {:?} {:?}", run.outcomes, run.hits());
+                assert!(failures.len() + flushes <= 1, "{}", context());
+            }
+        });
+        assert!(refused > 12, "{fault:?}: {refused}");
+    }
+}

@@ -1,0 +1,228 @@
+//! The database that gets damaged, and the judge of what is left of it.
+
+use siltstone::fs::SimulatedFileSystem;
+use siltstone::{Background, Batch, Compression, Db, Durability, Error, ErrorKind, Options};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Keyspace and key, value; a keyspace alone has an empty key.
+pub(crate) type Map = BTreeMap<(String, Vec<u8>), Vec<u8>>;
+
+pub(crate) fn options(fs: &SimulatedFileSystem) -> Options {
+    Options::new()
+        .file_system(fs.clone())
+        .memory(2 << 20)
+        .memtable_bytes(64 << 10)
+        .block_bytes(256)
+        .table_bytes(4 << 10)
+        .compression(Compression::Zstd(1))
+        .background(Background::Stepped { seed: 2 })
+}
+
+/// A database as it stands on a disk, and what it holds.
+pub(crate) struct Subject {
+    pub(crate) name: &'static str,
+    pub(crate) disk: SimulatedFileSystem,
+    /// What it holds, and before that what it held after each write to the last segment, newest
+    /// first.
+    pub(crate) states: Vec<Map>,
+    memtable_bytes: usize,
+}
+
+/// Disks at moments of one story: before its last writes, killed after them, closed.
+pub(crate) struct Story {
+    pub(crate) earlier: SimulatedFileSystem,
+    pub(crate) killed: Subject,
+    pub(crate) closed: Subject,
+    /// Of another story.
+    pub(crate) busy: Subject,
+}
+
+/// A database that was killed with several segments in its log and memtables waiting for the
+/// flusher; it is opened with memtables so small that the replay fills several.
+pub(crate) fn busy() -> Subject {
+    const MEMTABLE_BYTES: usize = 8 << 10;
+    for seed in 0.. {
+        let disk = SimulatedFileSystem::with_seed(5);
+        disk.restart_history(false);
+        let small = options(&disk).memtable_bytes(MEMTABLE_BYTES);
+        let db = small.background(Background::Stepped { seed }).open("data").unwrap();
+        let mut states = Vec::new();
+        for number in 0..24_u32 {
+            let mut batch = Batch::new();
+            let value = format!("{number} ").repeat(100 + 10 * number as usize);
+            batch.put(format!("k{:02}", number % 9), &value).put(format!("n{number:02}"), "there");
+            db.write_with(batch, Durability::Sync).unwrap();
+            states.insert(0, contents(&db).unwrap());
+        }
+        let is_segment = |name: &std::ffi::OsString| name.to_string_lossy().ends_with(".wal");
+        if disk.names("data").iter().filter(|name| is_segment(name)).count() >= 3 {
+            let disk = disk.copy();
+            return Subject { name: "busy", disk, states, memtable_bytes: MEMTABLE_BYTES / 2 };
+        }
+    }
+    unreachable!("some seed leaves the flusher behind")
+}
+
+fn fill(db: &Db, space: &str, keys: std::ops::Range<u32>, round: u32) {
+    let space = db.keyspace(space).unwrap();
+    for key in keys {
+        let value = format!("{round}:{key}").repeat(1 + (key % 5) as usize);
+        let mut batch = Batch::new();
+        batch.put(format!("k{key:04}"), &value).put_in(&space, format!("s{key:04}"), &value);
+        db.write_with(batch, Durability::Buffered).unwrap();
+    }
+}
+
+/// Tables in several levels, range tombstones, keyspaces (one dropped), segments with batches.
+pub(crate) fn story(seed: u64) -> Story {
+    let disk = SimulatedFileSystem::with_seed(seed);
+    disk.restart_history(false);
+    let db = options(&disk).open("data").unwrap();
+    fill(&db, "a", 0..60, 0);
+    fill(&db, "b", 0..5, 0);
+    db.compact(..).unwrap();
+    fill(&db, "a", 20..40, 1);
+    db.delete_range("k0005".."k0012").unwrap();
+    assert!(db.drop_keyspace("b").unwrap());
+    db.keyspace("empty").unwrap();
+    db.flush().unwrap();
+    db.wait_idle().unwrap();
+    db.close().unwrap();
+    drop(db);
+    let db = options(&disk).open("data").unwrap();
+    fill(&db, "c", 50..60, 2);
+    db.flush().unwrap();
+    let earlier = disk.copy();
+    let mut states = vec![contents(&db).unwrap()];
+    for (number, durability) in
+        [Durability::Sync, Durability::Sync, Durability::Buffered].into_iter().enumerate()
+    {
+        let mut batch = Batch::new();
+        batch.put("tail", format!("{number}").repeat(20 + 300 * number));
+        batch.delete_range(format!("k004{number}")..format!("k004{}", number + 1));
+        db.write_with(batch, durability).unwrap();
+        states.insert(0, contents(&db).unwrap());
+    }
+    let levels = db.stats().levels.iter().filter(|level| level.tables > 0).count();
+    assert!(levels >= 2, "tables stand in several levels");
+    let memtable_bytes = 64 << 10;
+    let killed =
+        Subject { name: "killed", disk: disk.copy(), states: states.clone(), memtable_bytes };
+    db.close().unwrap();
+    states.truncate(1);
+    let closed = Subject { name: "closed", disk: disk.copy(), states, memtable_bytes };
+    Story { earlier, killed, closed, busy: busy() }
+}
+
+/// How a case ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Outcome {
+    /// All is there.
+    Right,
+    /// The end of the newest segment is not, and the recovery report says so.
+    Reported,
+    /// An earlier true state, and nothing says so: the newest segment of a killed database was cut, or
+    /// replaced by an older copy, exactly where a record ends. Nothing outside it could know better.
+    RolledBack,
+    /// The open was refused, and touched nothing.
+    OpenRefused,
+    /// A read was refused.
+    ReadRefused,
+}
+
+impl Subject {
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let names = self.disk.names("data").into_iter();
+        names.filter(|name| name != "LOCK").map(|name| Path::new("data").join(name)).collect()
+    }
+
+    /// The last segment of the log that was begun.
+    pub(crate) fn newest_segment(&self) -> Option<PathBuf> {
+        let is_begun = |path: &PathBuf| {
+            let bytes = self.disk.read(path).unwrap_or_default();
+            path.extension().is_some_and(|it| it == "wal") && bytes.iter().any(|&byte| byte != 0)
+        };
+        self.files().into_iter().filter(is_begun).max()
+    }
+
+    /// Damages a copy, opens it and reads everything.
+    pub(crate) fn judge(&self, damage: impl FnOnce(&SimulatedFileSystem)) -> Outcome {
+        let disk = self.disk.copy();
+        disk.restart_history(false);
+        damage(&disk);
+        let before = disk.fingerprint();
+        let db = match options(&disk).memtable_bytes(self.memtable_bytes).open("data") {
+            Ok(db) => db,
+            Err(error) => {
+                check(&error);
+                assert_eq!(disk.fingerprint(), before, "a failed open changes nothing: {error}");
+                return Outcome::OpenRefused;
+            }
+        };
+        let found = match contents(&db) {
+            Ok(found) => found,
+            Err(error) => {
+                check(&error);
+                return Outcome::ReadRefused;
+            }
+        };
+        let is_reported = !db.recovery_report().is_clean();
+        match self.states.iter().position(|state| *state == found) {
+            Some(0) => Outcome::Right,
+            Some(_) if is_reported => Outcome::Reported,
+            Some(_) => Outcome::RolledBack,
+            None => panic!("the answer was never right: {:?}", first_difference(&found, self)),
+        }
+    }
+}
+
+fn first_difference(found: &Map, subject: &Subject) -> Option<String> {
+    let right = subject.states.first()?;
+    let differs = |key: &&(String, Vec<u8>)| found.get(*key) != right.get(*key);
+    let (space, key) = found.keys().chain(right.keys()).find(differs)?;
+    Some(format!("{space}/{}", String::from_utf8_lossy(key)))
+}
+
+/// An error says what and where.
+fn check(error: &Error) {
+    match error.kind() {
+        ErrorKind::Corruption => {
+            assert!(error.file().is_some(), "no file: {error:?}");
+            assert!(error.offset().is_some(), "no offset: {error:?}");
+        }
+        ErrorKind::Unsupported => assert!(error.file().is_some(), "no file: {error:?}"),
+        _ => panic!("damage is corruption, or a newer format: {error:?}"),
+    }
+}
+
+/// Everything in a database, read in every way.
+pub(crate) fn contents(db: &Db) -> Result<Map, Error> {
+    let mut found = Map::new();
+    let mut spaces = vec![(String::new(), None)];
+    for name in db.keyspaces()? {
+        let space = db.keyspace(&name)?;
+        spaces.push((name.clone(), Some(space)));
+        found.insert((name, Vec::new()), Vec::new());
+    }
+    for (name, space) in spaces {
+        let iter = || space.as_ref().map_or_else(|| db.iter(), |space| space.iter());
+        let get = |key: &[u8]| space.as_ref().map_or_else(|| db.get(key), |space| space.get(key));
+        let entries: Vec<_> = iter().collect::<Result<_, _>>()?;
+        let mut backwards: Vec<_> = iter().rev().collect::<Result<_, _>>()?;
+        backwards.reverse();
+        assert!(entries == backwards, "a scan is the same both ways");
+        for (key, value) in entries.iter().step_by(7) {
+            assert_eq!(get(key)?.as_deref(), Some(&value[..]), "a get finds what a scan finds");
+        }
+        for absent in ["k0005", "k0011", "k00005", "zz"] {
+            let is_scanned = entries.iter().any(|(key, _)| **key == *absent.as_bytes());
+            assert_eq!(get(absent.as_bytes())?.is_some(), is_scanned, "{absent}");
+        }
+        let named = |(key, value): (siltstone::Slice, siltstone::Slice)| {
+            ((name.clone(), key.to_vec()), value.to_vec())
+        };
+        found.extend(entries.into_iter().map(named));
+    }
+    Ok(found)
+}
