@@ -6,6 +6,13 @@
 //! every acknowledged write and no refused one: in place, after a death of the process, and after a
 //! clean close. One thread and a seed drive the background, so a case that fails can be run again.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test that fails panics, in its helpers too, and tells its figures; the watchdog watches a real thread"
+)]
+
 #[path = "faults/full.rs"]
 mod full;
 #[path = "faults/world.rs"]

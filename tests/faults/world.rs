@@ -227,7 +227,7 @@ impl World {
             Step::Compact => drop(self.tolerate(db.compact(..))),
             Step::Background(steps) => {
                 for _ in 0..*steps {
-                    let _: bool = db.step();
+                    drop(db.step());
                 }
             }
             Step::Read => self.read(&db),
