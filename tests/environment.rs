@@ -1,6 +1,14 @@
 //! The world around a database: paths, other processes, other people's files, limits; on the real
 //! file system.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "a test that fails panics, in its helpers too, and tells its figures, and sets up what a user may"
+)]
+
 #[path = "environment/limits.rs"]
 mod limits;
 #[path = "environment/place.rs"]

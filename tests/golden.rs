@@ -10,6 +10,12 @@
 //! story (other numbers of files, another plan): before the first release make the folder anew, by
 //! setting `REGENERATE` for one run; later, leave it and end the comparison.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test that fails panics, in its helpers too, and fixtures are files"
+)]
+
 use siltstone::fs::SimulatedFileSystem;
 use siltstone::{Background, Batch, Compression, Db, Durability, Error, Options};
 use std::collections::BTreeMap;
