@@ -199,6 +199,7 @@ fn this_build_writes_the_bytes_of_the_newest_format() {
 }
 
 #[test]
+#[expect(clippy::assertions_on_constants, reason = "it is a switch that must not stay on")]
 fn the_story_puts_every_kind_of_file_into_the_fixtures() {
     for name in ["closed", "killed", "compressed"] {
         let files = committed(NEWEST, name);
