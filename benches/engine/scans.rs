@@ -11,7 +11,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     for shape in [Shape::OneRun, Shape::ManyRuns, Shape::Tombstones] {
         let scene = Scene::of(shape);
         let mut group = criterion.benchmark_group(format!("scan/{shape:?}"));
-        whole(&mut group, &scene.db);
+        whole(&mut group, &scene);
         seeks(&mut group, &scene.db);
         prefixes(&mut group, &scene.db);
         group.finish();
@@ -19,8 +19,9 @@ pub(crate) fn bench(criterion: &mut Criterion) {
 }
 
 /// Every entry, by cursor (nothing copied), by iterator (owned slices) and backward.
-fn whole(group: &mut BenchmarkGroup<'_, WallTime>, db: &Db) {
-    group.sample_size(10).throughput(Throughput::Elements(ENTRIES));
+fn whole(group: &mut BenchmarkGroup<'_, WallTime>, scene: &Scene) {
+    let db = &scene.db;
+    group.sample_size(10).throughput(Throughput::Elements(scene.live));
     group.bench_function("cursor forward", |bencher| {
         bencher.iter(|| {
             let (mut cursor, mut bytes) = (db.cursor(..), 0);

@@ -11,7 +11,7 @@ use crate::write::commit::keyspace_gone;
 
 /// An ordered map of its own inside a database, with the same methods as [`Db`](crate::Db).
 ///
-/// Keyspaces cost nothing while they are idle, and a [`Batch`] can write to several at once.
+/// Keyspaces cost nothing while they are idle, and a [`Batch`](crate::Batch) can write to several at once.
 /// A handle is cheap to clone and keeps the database open.
 ///
 /// ```
