@@ -3,7 +3,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::print_stdout,
     clippy::disallowed_types,
     clippy::disallowed_methods,
     reason = "a test that fails panics, in its helpers too, and tells its figures, and sets up what a user may"
