@@ -11,7 +11,9 @@
 //!
 //! If the sync fails, the outcome is `CommitUncertain`, the database is poisoned, and nothing from
 //! that commit on is ever visible. If only the append fails (a full disk above all), the commit is
-//! refused as a whole and the next one goes to a new segment.
+//! refused as a whole and the next one goes to a new segment, whose header says where the last one
+//! ends. Until that is durable a power cut may bring the refused commit back, if the operating system
+//! had written what it reported as failed; so a sync sees to it too.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::crc32;
@@ -123,13 +125,28 @@ impl Committer {
     /// Makes every commit so far durable.
     pub(crate) fn sync(&self) -> Result<()> {
         self.store.check_write()?;
+        self.leave_refused()?;
         let position = self.line.lock().position();
+        self.sync_to(position)
+    }
+
+    /// Puts a durable end before what a failed append may have left: from now on no power cut brings
+    /// a refused commit back.
+    fn leave_refused(&self) -> Result<()> {
+        let line = self.line.lock();
+        if !line.may_hold_refused() {
+            return Ok(());
+        }
+        let segment = line.memtable().segment();
+        drop(line);
+        let position = self.leave(segment)?.position();
         self.sync_to(position)
     }
 
     /// Seals the active memtable if it holds anything. Returns the last sequence number that has to
     /// be in a table for everything up to now to be in tables.
     pub(crate) fn seal(&self) -> Result<Seqno> {
+        self.leave_refused()?;
         let mut line = self.line.lock();
         if !line.is_empty() {
             let segment = line.memtable().segment();

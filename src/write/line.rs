@@ -7,7 +7,7 @@
 //! segment: the next commit begins a new one, whose header says where the good bytes of the last
 //! one end. No file is created or synced under the mutex.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::key::Seqno;
 use crate::format::ops::OpsBuffer;
 use crate::fs::Syncer;
@@ -108,6 +108,12 @@ impl Line {
     /// Whether the segment can take nothing more, because an append to it failed.
     pub(crate) fn is_spoiled(&self) -> bool {
         self.spoiled.is_some()
+    }
+
+    /// Whether a record may stand whole behind the end, although its commit was refused. On a full disk
+    /// it does not: that took the rest of it.
+    pub(crate) fn may_hold_refused(&self) -> bool {
+        self.spoiled.as_ref().is_some_and(|error| error.kind() != ErrorKind::DiskFull)
     }
 
     /// Whether nothing was committed into this segment and its memtable.

@@ -2,7 +2,9 @@
 //! again everything goes on by itself.
 
 use crate::world::{Map, assert_same, contents};
-use siltstone::fs::{Fault, FaultFileSystem, FileKind, Operation, SimulatedFileSystem, Trigger};
+use siltstone::fs::{
+    CrashProfile, Fault, FaultFileSystem, FileKind, Operation, SimulatedFileSystem, Trigger,
+};
 use siltstone::{Background, Compression, Db, ErrorKind, Options};
 
 fn disk() -> SimulatedFileSystem {
@@ -217,6 +219,23 @@ fn a_compaction_that_cannot_be_planned_is_an_error() {
         // Planning that began before may report its failure once.
         assert!((0..3).any(|_| db.compact(..).is_ok()));
         db.health().unwrap();
+    }
+}
+
+#[test]
+fn after_a_sync_or_a_flush_no_power_cut_brings_a_refused_write_back() {
+    for flushes in [false, true] {
+        let disk = SimulatedFileSystem::new();
+        let faults = FaultFileSystem::new(disk.clone());
+        let db = options(faults.clone(), Background::Stepped { seed: 1 }).open("data").unwrap();
+        // The record is whole in the file, but reported as failed.
+        faults.set(Trigger::on(Operation::Append).kind(FileKind::Wal), Fault::Late);
+        assert_eq!(db.put("refused", "1").unwrap_err().kind(), ErrorKind::Io);
+        if flushes { db.flush() } else { db.sync() }.unwrap();
+        for profile in [CrashProfile::Kill, CrashProfile::StrictPosix] {
+            let after = options(disk.crash(profile, 1), Background::Threads).open("data").unwrap();
+            assert!(after.get("refused").unwrap().is_none(), "flushes {flushes}, {profile:?}");
+        }
     }
 }
 
