@@ -39,7 +39,7 @@ pub enum ErrorKind {
     /// The operating system reported an error. A commit that ends so is not visible; but if the system
     /// wrote its bytes all the same, and the process dies before another commit, it is there afterwards.
     Io,
-    /// The database, the keyspace or the scan was closed before this call.
+    /// The database was closed before this call.
     Closed,
 }
 

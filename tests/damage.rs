@@ -7,7 +7,11 @@
 //! power cut could have done that too. A single bit is never such an end. Only where a copy or a cut
 //! leaves that segment whole up to the end of an earlier record can nobody tell; those are counted.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may, in its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that fails panics, in its helpers too, and tells its figures"
+)]
 
 #[path = "damage/subject.rs"]
 mod subject;

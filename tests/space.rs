@@ -5,7 +5,7 @@
 //! Method: entries of 116 bytes in random order on the real file system, far more than the budget.
 //! `examples/fill.rs` does the same with millions, and looks at the memory of the whole process too.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails panics, in its helpers too")]
+#![expect(clippy::unwrap_used, reason = "a helper of a test is a test")]
 
 use siltstone::{Db, Durability, Options, Stats};
 use std::path::Path;

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 
 /// The error of a directory without a database, when none is to be created.
 pub(crate) fn no_database(directory: &Path) -> Error {
-    let what = "there is no database here; open it with `create_if_missing` to create one";
+    let what = "there is no database here";
     Error::invalid_path(directory, Reason::NotADatabase, what)
 }
 

@@ -15,7 +15,8 @@ impl Keyspace {
     /// Sets a key to a value, with the database's durability.
     ///
     /// # Errors
-    /// `Invalid` if the key or value is too large; `DiskFull`, `CommitUncertain`, `Poisoned`, `Closed`.
+    /// `Invalid` if the key or value is too large, or the keyspace was dropped; `DiskFull`: nothing was
+    /// written; `CommitUncertain`, `Poisoned`, `Closed`.
     pub fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
         let mut batch = Batch::new();
         batch.put_in(self, key, value);
@@ -25,7 +26,7 @@ impl Keyspace {
     /// The value of a key, or `None`.
     ///
     /// # Errors
-    /// `Corruption` or `Io` if a block cannot be read; `Closed`.
+    /// `Corruption` or `Io` if a block cannot be read; `Invalid` if the keyspace was dropped; `Closed`.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Slice>> {
         let Moment { view, seqno } = self.now()?;
         get::get(&view, &user_key(self.cell().id, key.as_ref()), seqno)

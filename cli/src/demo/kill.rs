@@ -3,9 +3,9 @@
 //! SIGKILL proves what `Buffered` promises, the death of the process. It cannot prove what `Sync`
 //! adds: the operating system lives on and writes what it was handed.
 
+use crate::demo::home::open;
 use crate::demo::interrupt::Interrupt;
 use crate::demo::story::Story;
-use crate::demo::tour::open;
 use crate::demo::writer::{PREFIX, entry, is_synced};
 use crate::exit::Failure;
 use crate::units::{count, duration};

@@ -5,6 +5,7 @@
 //! demo with an error.
 
 mod chart;
+mod home;
 mod interrupt;
 mod kill;
 mod load;
