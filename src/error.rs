@@ -37,7 +37,7 @@ pub enum ErrorKind {
     /// The files were written by a newer format, or this platform lacks something.
     Unsupported,
     /// The operating system reported an error. A commit that ends so is not visible; but if the system
-    /// wrote its bytes all the same and the process then dies at once, it may be there after reopening.
+    /// wrote its bytes all the same, and the process dies before another commit, it is there afterwards.
     Io,
     /// The database was closed before this call.
     Closed,

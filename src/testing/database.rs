@@ -9,7 +9,7 @@
 
 use crate::db::{Batch, Db, Keyspace, Options, Snapshot};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fs::{CrashProfile, Fault, FaultFileSystem, SimulatedFileSystem, Trigger};
+use crate::fs::{Call, CrashProfile, Fault, FaultFileSystem, SimulatedFileSystem, Trigger};
 use crate::slice::Slice;
 use crate::state::settings::{Background, Durability};
 use crate::table::Compression;
@@ -80,8 +80,8 @@ struct World {
     /// unknown, or its bytes reached the file before the append failed.
     uncertain: Vec<Map>,
     writes: usize,
-    /// Whether any call failed before the last open.
-    was_disturbed: bool,
+    /// The calls that failed before the last open.
+    failed: Vec<Call>,
 }
 
 impl World {
@@ -97,8 +97,8 @@ impl World {
         let faults = FaultFileSystem::new(disk.clone());
         let (db, other) = open(&options, &faults);
         let (held, states) = (Vec::new(), vec![Map::new()]);
-        let (uncertain, writes, was_disturbed) = (Vec::new(), 0, false);
-        World { held, other, db, faults, disk, options, states, uncertain, writes, was_disturbed }
+        let (uncertain, writes, failed) = (Vec::new(), 0, Vec::new());
+        World { held, other, db, faults, disk, options, states, uncertain, writes, failed }
     }
 
     fn state(&self) -> &Map {
@@ -154,8 +154,6 @@ impl World {
     fn settle(&mut self, outcome: Result<()>) {
         if self.judge(outcome).is_some() {
             self.states.drain(..self.states.len() - 1);
-            // A log that is durable up to here links over what failed before.
-            self.uncertain.clear();
         }
     }
 
@@ -202,7 +200,12 @@ impl World {
             if how.is_multiple_of(4) { Durability::Sync } else { Durability::Buffered };
         match self.db.write_with(batch, durability) {
             Ok(()) => {
+                let is_new = next != *self.state();
                 self.states.push(next);
+                if is_new && durability == Durability::Sync {
+                    // A new record is durable, and so is the link over what failed before it.
+                    self.uncertain.clear();
+                }
                 if durability == Durability::Sync {
                     self.settle(Ok(()));
                 }
@@ -295,7 +298,7 @@ impl World {
 
     fn reopen(&mut self) {
         self.held.clear();
-        self.was_disturbed = !self.faults.hits().is_empty();
+        self.failed = self.faults.hits();
         let faults = FaultFileSystem::new(self.disk.clone());
         // The handles of the old disk hold its lock; how its end went is of no interest.
         drop(self.db.close());
@@ -309,15 +312,16 @@ impl World {
         let found = self.contents();
         // After a failed sync the system may drop what it had, even while the machine runs on.
         let is_whole = matches!(profile, None | Some(CrashProfile::Kill));
-        let must_be_last = is_whole && !self.was_disturbed;
+        let must_be_last = is_whole && self.failed.is_empty();
         let first = if must_be_last { self.states.len() - 1 } else { 0 };
         let mut possible = self.states[first..].iter().chain(&self.uncertain);
         assert!(
             possible.any(|state| *state == found),
-            "after {profile:?} it holds {}; the states were {:#?}, uncertain {:?}",
+            "after {profile:?} it holds {}; the states were {:#?}, uncertain {:?}; failed {:?}",
             told(&found),
             self.states[first..].iter().map(told).collect::<Vec<_>>(),
-            self.uncertain.iter().map(told).collect::<Vec<_>>()
+            self.uncertain.iter().map(told).collect::<Vec<_>>(),
+            self.failed
         );
         (self.states, self.uncertain) = (vec![found], Vec::new());
     }

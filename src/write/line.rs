@@ -146,13 +146,14 @@ impl Line {
     /// Goes on in a new segment with a new memtable. Returns the new memtable.
     ///
     /// # Errors
-    /// The header of the new segment could not be appended: nothing has changed but that the
-    /// prepared segment is lost.
+    /// The header of the new segment could not be appended. It may be in the file all the same, and
+    /// says where the old segment ends: so that one is spoiled, and takes nothing more.
     pub(crate) fn rotate(&mut self, prepared: Prepared, store: &Store) -> Result<Arc<Memtable>> {
         let is_durable = self.synced.load(Ordering::Relaxed) >= self.writer.end();
         let previous = self.writer.as_previous(is_durable);
-        let writer =
-            SegmentWriter::begin(prepared, store.database, self.last_seqno(), Some(previous))?;
+        let begun =
+            SegmentWriter::begin(prepared, store.database, self.last_seqno(), Some(previous));
+        let writer = begun.inspect_err(|error| self.spoiled = Some(error.clone()))?;
         if !is_durable {
             let (id, syncer) = (self.writer.id(), self.writer.syncer());
             self.unsynced.push(OlderSegment { id, syncer });
