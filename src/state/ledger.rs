@@ -90,6 +90,10 @@ impl Ledger {
     ) -> Result<T> {
         let mut book = self.book.lock();
         self.health.check_background()?;
+        if book.state.clean_close().is_some() {
+            // Whoever comes behind the last edit was under way when the close began.
+            return Err(Error::closed());
+        }
         if book.writer.is_none() {
             return Err(read_only());
         }
