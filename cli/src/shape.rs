@@ -36,7 +36,7 @@ impl From<&Stats> for Shape {
             tombstones: level.deletes + level.range_deletes,
         });
         Shape {
-            memtable_bytes: stats.memtable_bytes as u64,
+            memtable_bytes: stats.memtable_entry_bytes as u64,
             levels: levels.collect(),
             raw_bytes: stats.raw_bytes,
             keyspaces: stats.keyspaces as u64,

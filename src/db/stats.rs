@@ -22,6 +22,8 @@ pub struct Stats {
     pub memtables: usize,
     /// Bytes of memory that memtables use or have reserved, also those that only readers still hold.
     pub memtable_bytes: usize,
+    /// Bytes of it that hold entries which are not in a table yet.
+    pub memtable_entry_bytes: usize,
     /// Bytes of memory that filters and indexes use.
     pub pinned_bytes: usize,
     /// Bytes of memory that cached blocks use.
@@ -117,6 +119,7 @@ pub(crate) fn collect(engine: &Engine) -> Stats {
         levels,
         memtables: view.memtables().count(),
         memtable_bytes: store.budget.used(Part::Memtables),
+        memtable_entry_bytes: view.memtables().map(|memtable| memtable.size_bytes()).sum(),
         pinned_bytes: store.budget.used(Part::Pinned),
         cache_bytes: cache.used_bytes,
         cache_hits: cache.hits,
