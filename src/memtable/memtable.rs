@@ -8,7 +8,7 @@
 use crate::cache::{Budget, Part};
 use crate::format::key::{Kind, Seqno};
 use crate::format::range_tombstone::{Fragments, RangeTombstone};
-use crate::memtable::index::{Index, NODE_BYTES};
+use crate::memtable::index::{ENTRY_BYTES, Index};
 use crate::memtable::ranges::Ranges;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -70,7 +70,7 @@ impl Memtable {
     pub(crate) fn insert(&self, user_key: &[u8], seqno: Seqno, kind: Kind, value: &[u8]) {
         assert!(matches!(kind, Kind::Put | Kind::Delete), "range tombstones have their own list");
         self.index.insert(user_key, seqno, kind, value);
-        self.account(seqno, NODE_BYTES + user_key.len() + value.len());
+        self.account(seqno, ENTRY_BYTES + user_key.len() + value.len());
     }
 
     /// Adds a range tombstone.
