@@ -77,7 +77,7 @@ impl Index {
     }
 
     /// Adds an entry. Requires: there is none with this user key and seqno.
-    pub(crate) fn insert(&self, user_key: &[u8], seqno: Seqno, kind: Kind, value: &[u8]) {
+    pub(crate) fn insert(&self, user_key: [&[u8]; 2], seqno: Seqno, kind: Kind, value: &[u8]) {
         let record = Record::store(&self.arena, user_key, seqno, kind, value);
         let slot = record.slot();
         loop {

@@ -298,3 +298,71 @@ impl Leaf {
 fn begin() {
     fence(Ordering::Release);
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::format::key::Kind;
+    use crate::memtable::arena::Arena;
+    use crate::memtable::leaf::{CAPACITY, Leaf};
+    use crate::memtable::record::Record;
+
+    fn record(arena: &Arena, number: u64) -> Record<'_> {
+        Record::store(arena, [b"0000", &number.to_be_bytes()], 1, Kind::Put, b"")
+    }
+
+    fn numbers(leaf: &Leaf) -> Vec<u64> {
+        let moment = leaf.now();
+        let records = (0..moment.count()).map(|place| leaf.record(moment, place).unwrap());
+        let numbers = records.map(|it| u64::from_be_bytes(it.user_key()[4..].try_into().unwrap()));
+        let numbers = numbers.collect();
+        assert!(leaf.still(moment));
+        numbers
+    }
+
+    /// A full leaf of the even numbers.
+    fn full(arena: &Arena) -> Leaf {
+        let first = record(arena, 0);
+        let leaf = Leaf::new(&first.slot(), first);
+        for number in 1..CAPACITY as u64 {
+            let even = record(arena, number * 2);
+            assert!(leaf.insert(&even.slot(), even, |_, _| panic!("there is room")));
+        }
+        leaf
+    }
+
+    /// The two moments at which a reader or a writer of the new leaf could pass an entry by.
+    #[test]
+    fn a_split_publishes_before_it_lets_go_and_keeps_the_new_leaf_locked_until_then() {
+        for number in [1, 63, 65, 125, 127] {
+            let arena = Arena::new();
+            let leaf = full(&arena);
+            let before = numbers(&leaf);
+            let (odd, mut right) = (record(&arena, number), None);
+            let is_in = leaf.insert(&odd.slot(), odd, |low, published| {
+                assert_eq!(numbers(&leaf), before, "nothing has left the old leaf yet");
+                assert!(published.writer.try_lock().is_none(), "nothing joins the new leaf yet");
+                assert!(published.record(published.now(), 0).unwrap().slot() == low);
+                right = Some(published);
+            });
+            assert!(is_in);
+            let right = right.unwrap();
+            assert!(right.writer.try_lock().is_some());
+            let mut all: Vec<u64> = before.iter().copied().chain([number]).collect();
+            all.sort_unstable();
+            assert_eq!([numbers(&leaf), numbers(&right)].concat(), all);
+            let last = record(&arena, *all.last().unwrap() + 1);
+            assert!(!leaf.insert(&last.slot(), last, |_, _| ()), "it belongs further right");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_over_with_the_next_change_and_not_before() {
+        let arena = Arena::new();
+        let leaf = full(&arena);
+        let moment = leaf.now();
+        assert!(leaf.still(moment));
+        let odd = record(&arena, 1);
+        leaf.insert(&odd.slot(), odd, |_, _| assert!(leaf.still(moment)));
+        assert!(!leaf.still(moment));
+    }
+}

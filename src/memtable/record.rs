@@ -47,17 +47,18 @@ unsafe impl Send for Slot {}
 unsafe impl Sync for Slot {}
 
 impl<'a> Record<'a> {
-    /// Puts an entry into the arena.
+    /// Puts an entry into the arena. The user key comes in two parts, so that nobody has to join
+    /// a keyspace id and a key first.
     pub(crate) fn store(
         arena: &'a Arena,
-        user_key: &[u8],
+        user_key: [&[u8]; 2],
         seqno: Seqno,
         kind: Kind,
         value: &[u8],
     ) -> Record<'a> {
         assert!(seqno <= SEQNO_LATEST, "a seqno leaves the upper byte free");
         let (Ok(key_len), Ok(value_len)) =
-            (u32::try_from(user_key.len()), u32::try_from(value.len()))
+            (u32::try_from(user_key[0].len() + user_key[1].len()), u32::try_from(value.len()))
         else {
             unreachable!("a batch, and so a key or a value, has less than 2 GiB");
         };
@@ -65,7 +66,7 @@ impl<'a> Record<'a> {
         LittleEndian::write_u64(&mut header[..8], seqno << 8 | u64::from(kind.to_u8()));
         LittleEndian::write_u32(&mut header[8..12], key_len);
         LittleEndian::write_u32(&mut header[12..], value_len);
-        let start = arena.store([&header, user_key, value]).as_ptr();
+        let start = arena.store([&header, user_key[0], user_key[1], value]).as_ptr();
         Record { start, arena: PhantomData }
     }
 
@@ -224,7 +225,7 @@ mod tests {
             let order = compare((&left.0, left.1), (&right.0, right.1));
             prop_assert_eq!(slots.0.cmp(&slots.1), order);
             let arena = Arena::new();
-            let record = Record::store(&arena, &left.0, left.1, Kind::Put, b"");
+            let record = Record::store(&arena, [&left.0, b""], left.1, Kind::Put, b"");
             if (slots.0.keyspace, slots.0.heads) == (slots.1.keyspace, slots.1.heads) {
                 prop_assert_eq!(slots.1.compare_record_beyond_heads(record), order);
             }
@@ -235,7 +236,7 @@ mod tests {
     #[test]
     fn a_record_gives_back_what_was_stored() {
         let arena = Arena::new();
-        let record = Record::store(&arena, b"0000key", 77, Kind::Delete, b"value");
+        let record = Record::store(&arena, [b"0000", b"key"], 77, Kind::Delete, b"value");
         assert_eq!((record.user_key(), record.value()), (&b"0000key"[..], &b"value"[..]));
         assert_eq!((record.seqno(), record.kind()), (77, Kind::Delete));
     }
