@@ -32,7 +32,7 @@
 #![deny(clippy::indexing_slicing, clippy::expect_used, clippy::as_conversions)]
 
 use crate::format::codec::{Reader, put_u16, put_u32, put_u64};
-use crate::format::key::{Kind, Seqno};
+use crate::format::key::{Kind, Seqno, behind, order};
 use crate::format::limits::{SEQNO_MAX, USER_KEY_BYTES_MAX};
 use crate::slice::SliceOwner;
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
@@ -406,15 +406,15 @@ impl DataBlock {
 
     /// Whether this entry's user key is `user_key`.
     pub(crate) fn key_equals(&self, index: usize, user_key: &[u8]) -> bool {
-        user_key.strip_prefix(self.prefix()).is_some_and(|rest| rest == self.suffix(index))
+        behind(user_key, self.prefix()).is_some_and(|rest| order(rest, self.suffix(index)).is_eq())
     }
 
     /// Number of the first entry at or behind (`user_key`, `seqno`); [`len`](DataBlock::len) if
     /// there is none.
     pub(crate) fn seek(&self, user_key: &[u8], seqno: Seqno) -> usize {
         let prefix = self.prefix();
-        let Some(rest) = user_key.strip_prefix(prefix) else {
-            return if user_key < prefix { 0 } else { self.len() };
+        let Some(rest) = behind(user_key, prefix) else {
+            return if order(user_key, prefix).is_lt() { 0 } else { self.len() };
         };
         let target = head(rest);
         let low = self.heads.partition_point(|&own| own < target);
@@ -436,7 +436,7 @@ impl DataBlock {
     }
 
     fn compare(&self, index: usize, rest: &[u8], seqno: Seqno) -> Ordering {
-        self.suffix(index).cmp(rest).then_with(|| seqno.cmp(&self.seqno(index)))
+        order(self.suffix(index), rest).then_with(|| seqno.cmp(&self.seqno(index)))
     }
 
     /// Ends of suffix and value of the entry before this one.
