@@ -21,7 +21,7 @@ pub(crate) struct TableCursor {
     table: Arc<Table>,
     fill: Fill,
     /// The block that the cursor stands in; `None` while it is not valid.
-    block: Option<Arc<DataBlock>>,
+    block: Option<DataBlock>,
     number: usize,
     index: usize,
     key: Vec<u8>,
@@ -158,7 +158,7 @@ impl TableCursor {
     }
 
     /// The one place where a walk reads: reading ahead belongs here.
-    fn load(&self, number: usize) -> Result<Arc<DataBlock>> {
+    fn load(&self, number: usize) -> Result<DataBlock> {
         self.table.load(number, self.fill)
     }
 
@@ -179,7 +179,7 @@ impl TableCursor {
         Ok(())
     }
 
-    fn stand(&mut self, block: Arc<DataBlock>, number: usize, index: usize) {
+    fn stand(&mut self, block: DataBlock, number: usize, index: usize) {
         block.write_key(index, &mut self.key);
         (self.block, self.number, self.index) = (Some(block), number, index);
     }
