@@ -141,6 +141,13 @@ impl TableCursor {
         self.current().value(self.index)
     }
 
+    /// Whether no user key of the current block occurs twice in it, or goes on in a neighbour.
+    /// Requires: the cursor is valid.
+    #[inline]
+    pub(crate) fn has_unique_keys(&self) -> bool {
+        self.current().has_unique_keys()
+    }
+
     /// Whether every entry of the current block is a put of a key of its own that a reader at
     /// `seqno` sees: kind and seqno need no look until the block changes.
     /// Requires: the cursor is valid.
