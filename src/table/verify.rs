@@ -76,7 +76,7 @@ impl<'a> Walk<'a> {
         self.claim(entry.handle)?;
         let raw = self.table.file.read(entry.handle, BlockType::Data)?;
         self.add_crc(raw.crc);
-        let block = DataBlock::parse(raw.bytes, raw.start).map_err(|what| self.corrupt(what))?;
+        let block = DataBlock::parse(raw.payload()).map_err(|what| self.corrupt(what))?;
         let first_repeats = number > 0 && block.key_equals(0, &self.last_key);
         if first_repeats && (self.last_has_unique_keys || block.has_unique_keys()) {
             return Err(self.corrupt("a key is cut, but its blocks say their keys are unique"));
