@@ -1,14 +1,7 @@
 //! The payload of data and index blocks: slots, one an entry, no restart points.
 //!
 //! ```text
-//!  0  u16  n               entries, at least 1
-//!  2  u16  prefix_len
-//!  4  u8   flags           1 all puts, 2 unique keys, 4 wide
-//!  5  u8   seqno_width     0, 1, 2, 4 or 8
-//!  6  u16  reserved        0
-//!  8  u64  base_seqno      the smallest of the block
-//! 16  u32  suffix_bytes    sum of the lengths of all suffixes
-//! 20  u32  value_bytes     sum of the lengths of all values
+//!  0  fixed part           see `layout`
 //! 24  kinds                n x u8; absent if all puts
 //!     seqno deltas         n x seqno_width: seqno minus base_seqno
 //!     ends                 n x (suffix_end, value_end), u16 each, or u32 if wide
@@ -35,10 +28,13 @@
 
 #![deny(clippy::indexing_slicing, clippy::expect_used, clippy::as_conversions)]
 
-use crate::format::codec::{Reader, put_u16, put_u32, put_u64};
+use crate::format::codec::{put_u16, put_u32};
 use crate::format::key::{Kind, Seqno, behind, order};
 use crate::format::limits::{SEQNO_MAX, USER_KEY_BYTES_MAX};
 use crate::sync::Arc;
+use crate::table::layout::{
+    FIXED_BYTES, FLAG_ALL_PUTS, FLAG_UNIQUE_KEYS, FLAG_WIDE, Fixed, HEAD_BYTES, Layout, to_usize,
+};
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
 use std::cmp::Ordering;
 use std::iter::repeat_n;
@@ -47,16 +43,6 @@ use std::ops::Range;
 /// Most entries in one block.
 pub(crate) const ENTRIES_MAX: usize = 65_535;
 
-pub(crate) const FLAG_ALL_PUTS: u8 = 1;
-pub(crate) const FLAG_UNIQUE_KEYS: u8 = 2;
-const FLAG_WIDE: u8 = 4;
-const FLAGS_KNOWN: u8 = FLAG_ALL_PUTS | FLAG_UNIQUE_KEYS | FLAG_WIDE;
-
-const FIXED_BYTES: usize = 2 + 2 + 1 + 1 + 2 + 8 + 4 + 4;
-const _: () = assert!(FIXED_BYTES == 24);
-
-/// Length of the head of an entry, which is in memory only.
-const HEAD_BYTES: usize = 4;
 /// A slot of the cache, with its lock and a mark, fills a cache line.
 const _: () = assert!(size_of::<DataBlock>() <= 56);
 
@@ -139,13 +125,16 @@ impl DataBlockBuilder {
         ];
         let flags =
             flags.iter().filter(|(is_set, _)| *is_set).fold(0, |flags, (_, flag)| flags | flag);
-        put_u16(out, narrow(self.entries.len()));
-        put_u16(out, narrow(prefix_len));
-        out.extend_from_slice(&[flags, u8::try_from(width).unwrap_or_default()]);
-        put_u16(out, 0);
-        put_u64(out, base);
-        put_u32(out, wide(suffix_bytes));
-        put_u32(out, wide(self.values.len()));
+        let fixed = Fixed {
+            n: narrow(self.entries.len()),
+            prefix_len: narrow(prefix_len),
+            flags,
+            seqno_width: u8::try_from(width).unwrap_or_default(),
+            base_seqno: base,
+            suffix_bytes: wide(suffix_bytes),
+            value_bytes: wide(self.values.len()),
+        };
+        fixed.encode(out);
         if self.tombstones > 0 {
             out.extend(self.entries.iter().map(|entry| entry.kind.to_u8()));
         }
@@ -232,90 +221,13 @@ pub(crate) struct DataBlock {
     layout: Layout,
 }
 
-/// Where things are in the bytes of a loaded block. Constant after `parse`. Each block in the cache
-/// has one of these in its slot, so that it is small.
-#[derive(Clone, Copy, Debug)]
-struct Layout {
-    base_seqno: Seqno,
-    max_seqno: Seqno,
-    n: u32,
-    ends: u32,
-    prefix: u32,
-    suffixes: u32,
-    values: u32,
-    flags: u8,
-    seqno_width: u8,
-}
-
-impl Layout {
-    /// Reads the fixed part, and checks that the lengths fill the payload.
-    fn decode(payload: &[u8]) -> Option<Layout> {
-        let mut reader = Reader::new(payload);
-        let n = u32::from(reader.u16()?);
-        let prefix_len = u32::from(reader.u16()?);
-        let flags = reader.u8()?;
-        let seqno_width = reader.u8()?;
-        let reserved = reader.u16()?;
-        let base_seqno = reader.u64()?;
-        let suffix_bytes = reader.u32()?;
-        let value_bytes = reader.u32()?;
-        let is_known = n > 0
-            && flags & !FLAGS_KNOWN == 0
-            && matches!(seqno_width, 0 | 1 | 2 | 4 | 8)
-            && reserved == 0
-            && base_seqno <= SEQNO_MAX;
-        if !is_known {
-            return None;
-        }
-        let max_seqno = base_seqno;
-        let mut layout = Layout {
-            base_seqno,
-            max_seqno,
-            n,
-            ends: 0,
-            prefix: 0,
-            suffixes: 0,
-            values: 0,
-            flags,
-            seqno_width,
-        };
-        layout.ends = u32::try_from(layout.deltas() + layout.entries() * layout.width()).ok()?;
-        layout.prefix = layout.ends + n * if flags & FLAG_WIDE == 0 { 4 } else { 8 };
-        layout.suffixes = layout.prefix + prefix_len;
-        layout.values = layout.suffixes.checked_add(suffix_bytes)?;
-        let end = layout.values.checked_add(value_bytes)?;
-        (to_usize(end) == layout.payload() + payload.len()).then_some(layout)
-    }
-
-    fn entries(&self) -> usize {
-        to_usize(self.n)
-    }
-
-    fn width(&self) -> usize {
-        usize::from(self.seqno_width)
-    }
-
-    /// Where the heads end.
-    fn payload(&self) -> usize {
-        self.entries() * HEAD_BYTES
-    }
-
-    fn kinds(&self) -> usize {
-        self.payload() + FIXED_BYTES
-    }
-
-    fn deltas(&self) -> usize {
-        self.kinds() + if self.flags & FLAG_ALL_PUTS == 0 { self.entries() } else { 0 }
-    }
-}
-
 impl DataBlock {
     /// Reads the payload of a block. `Err` says which rule is broken.
     pub(crate) fn parse(payload: &[u8]) -> Result<DataBlock, &'static str> {
         let layout =
             Layout::decode(payload).ok_or("the lengths in a block contradict each other")?;
-        let mut bytes: Arc<[u8]> = repeat_n(0, layout.payload() + payload.len()).collect();
-        if let Some((_, room)) = own(&mut bytes).split_at_mut_checked(layout.payload()) {
+        let mut bytes: Arc<[u8]> = repeat_n(0, layout.payload_start() + payload.len()).collect();
+        if let Some((_, room)) = own(&mut bytes).split_at_mut_checked(layout.payload_start()) {
             room.copy_from_slice(payload);
         }
         let mut block = DataBlock { bytes, layout };
@@ -477,7 +389,7 @@ impl DataBlock {
     }
 
     fn heads(&self) -> &[[u8; HEAD_BYTES]] {
-        self.bytes.get(..self.layout.payload()).unwrap_or_default().as_chunks().0
+        self.bytes.get(..self.layout.payload_start()).unwrap_or_default().as_chunks().0
     }
 
     fn compare(&self, index: usize, rest: &[u8], seqno: Seqno) -> Ordering {
@@ -538,9 +450,4 @@ fn head(suffix: &[u8]) -> u32 {
 /// The kinds that entries of a table have.
 fn entry_kind(number: u8) -> Option<Kind> {
     Kind::from_u8(number).filter(|kind| matches!(kind, Kind::Put | Kind::Delete))
-}
-
-/// No platform that Rust supports with an operating system has a `usize` below 32 bits.
-fn to_usize(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -13,9 +13,10 @@ use crate::format::codec::usize_to_u64;
 use crate::format::key::{Kind, Seqno, compare};
 use crate::format::limits::SEQNO_MAX;
 use crate::table::block::{BlockHandle, BlockType};
-use crate::table::data_block::{DataBlock, FLAG_ALL_PUTS, FLAG_UNIQUE_KEYS};
+use crate::table::data_block::DataBlock;
 use crate::table::filter::filter_hash;
 use crate::table::index::{FLAG_TOMBSTONES_ONLY, Index, IndexEntry, PARTITION_ENTRIES};
+use crate::table::layout::{FLAG_ALL_PUTS, FLAG_UNIQUE_KEYS};
 use crate::table::properties::Properties;
 use crate::table::reader::{Table, read_slots};
 
