@@ -9,7 +9,10 @@
 pub mod bounds;
 mod crash;
 pub mod crew;
+mod damage;
+mod fault;
 pub mod outcome;
 pub mod random;
 pub mod seeds;
 pub mod suites;
+mod watchdog;

@@ -1,8 +1,8 @@
 //! The list of suites: name, what it does, how long a default run takes, and its door.
 
 use crate::bounds::Bounds;
-use crate::crash;
 use crate::outcome::Outcome;
+use crate::{crash, damage, fault};
 
 /// One long test.
 #[derive(Clone, Copy, Debug)]
@@ -18,9 +18,23 @@ pub struct Suite {
 }
 
 /// All of them.
-pub const SUITES: &[Suite] = &[Suite {
-    name: "crash",
-    about: "Cuts the power at every moment of every short story, and of long ones by chance",
-    seconds: 240,
-    run: crash::run,
-}];
+pub const SUITES: &[Suite] = &[
+    Suite {
+        name: "crash",
+        about: "Cuts the power at every moment of every short story, and of long ones by chance",
+        seconds: 240,
+        run: crash::run,
+    },
+    Suite {
+        name: "fault",
+        about: "Lets every call to the file system fail, in every way, once and for good",
+        seconds: 60,
+        run: fault::run,
+    },
+    Suite {
+        name: "damage",
+        about: "Flips bits, cuts, swaps and replaces files, and looks for silence",
+        seconds: 60,
+        run: damage::run,
+    },
+];

@@ -135,8 +135,8 @@ fn carry_out(story: &mut Story, act: Act, number: usize, has_keyspace: &mut bool
             story.commit(Buffered, changes);
         }
         Act::Fill => {
-            for part in 0..5 {
-                story.buffered(keys[part], 900 + number);
+            for key in keys {
+                story.buffered(key, 900 + number);
             }
         }
         Act::Sync => story.sync(),

@@ -22,7 +22,8 @@ pub(crate) fn files(disk: &SimulatedFileSystem) -> std::collections::BTreeMap<St
     let lost = std::path::Path::new(HOME).join("lost");
     let kept = disk.names(&lost).into_iter().map(|name| format!("lost/{}", name.display()));
     let all = names(disk).into_iter().chain(kept).filter(|name| name != "LOCK");
-    let read = |name: String| Some((name.clone(), disk.read(std::path::Path::new(HOME).join(name))?));
+    let read =
+        |name: String| Some((name.clone(), disk.read(std::path::Path::new(HOME).join(name))?));
     all.filter_map(read).collect()
 }
 

@@ -3,6 +3,7 @@
 use crate::crash::directory::{self, Burnt};
 use crate::crash::oracle::{Candidates, Keys, check_report, shown, summary};
 use crate::crash::story::{Contents, HOME, Story, options};
+use crate::crew;
 use siltstone::fs::{CrashProfile, LintFileSystem, SimulatedFileSystem};
 use siltstone::{Db, ErrorKind, Recovery};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -69,17 +70,6 @@ struct Recovered {
     found: Found,
     opened: usize,
     acknowledged: usize,
-}
-
-/// Prints where a panic happened.
-struct Place(String);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{}", self.0);
-        }
-    }
 }
 
 impl Hits {
@@ -177,7 +167,7 @@ impl Sweep<'_> {
             let last = moment.checked_sub(1).map(|last| self.story.disk.describe(last));
             let names = directory::names(&disk);
             let what = format!("{profile:?} seed {seed} at {moment} after {last:?}: {names:?}");
-            let _place = Place(what);
+            let _note = crew::note(what);
             if self.known.len().is_multiple_of(self.effort.nested_every) {
                 self.recover_to_a_point(&disk, profile, candidates);
             }
@@ -269,7 +259,7 @@ impl Sweep<'_> {
             turn += 1;
             let profile = CrashProfile::ALL[turn % CrashProfile::ALL.len()];
             let disk = recovery.disk.crash_at(moment, profile, turn as u64);
-            let _place = Place(format!("nested: {profile:?} seed {turn} at {moment}"));
+            let _note = crew::note(format!("nested: {profile:?} seed {turn} at {moment}"));
             let again = open(&disk);
             let found = Found { contents: shown(&again, &self.keys), last_seqno: None };
             recovery.check_nested(moment, &found, accept);
@@ -279,7 +269,8 @@ impl Sweep<'_> {
             let inner = turn * 7 % disk.history_len();
             let profile = CrashProfile::ALL[(turn / 3) % CrashProfile::ALL.len()];
             let twice = disk.crash_at(inner, profile, turn as u64);
-            let _inner_place = Place(format!("nested twice: {profile:?} seed {turn} at {inner}"));
+            let _inner_note =
+                crew::note(format!("nested twice: {profile:?} seed {turn} at {inner}"));
             let twice = open(&twice);
             let found = Found { contents: shown(&twice, &self.keys), last_seqno: None };
             recovery.check_nested(moment, &found, accept);
