@@ -4,6 +4,9 @@
 
 use std::time::{Duration, Instant};
 
+/// Much longer than any case takes, on a machine that is busy with other work too.
+const HANG: Duration = Duration::from_secs(60);
+
 /// The bounds of one run.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -13,6 +16,8 @@ pub struct Bounds {
     pub seed: u64,
     /// Threads that run cases side by side.
     pub threads: usize,
+    /// A case that takes longer hangs.
+    pub hang: Duration,
     began: Instant,
 }
 
@@ -20,7 +25,7 @@ impl Bounds {
     /// Bounds whose time begins now.
     #[must_use]
     pub fn new(time: Duration, seed: u64, threads: usize) -> Bounds {
-        Bounds { time, seed, threads: threads.max(1), began: Instant::now() }
+        Bounds { time, seed, threads: threads.max(1), hang: HANG, began: Instant::now() }
     }
 
     /// Time since the run began.

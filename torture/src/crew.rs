@@ -2,8 +2,9 @@
 //! violations: a case is a function that panics when a promise is broken.
 
 use crate::bounds::Bounds;
+use crate::watchdog::Watchdog;
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,7 +24,26 @@ pub struct Haul<T> {
     pub failures: Vec<(u64, String)>,
 }
 
+/// What a case was at, told behind its panic; see [`note`].
+#[derive(Debug)]
+pub struct Note(String);
+
+/// Says what the case is at until the note is dropped. If it panics meanwhile, its failure says so.
+pub fn note(what: String) -> Note {
+    Note(what)
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            LAST_NOTES.with_borrow_mut(|notes| notes.push(std::mem::take(&mut self.0)));
+        }
+    }
+}
+
 thread_local! {
+    /// The notes that were dropped by a panic, innermost first.
+    static LAST_NOTES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     /// Whether a panic of this thread is a finding, which is told later and in other words.
     static IS_CASE: Cell<bool> = const { Cell::new(false) };
 }
@@ -48,7 +68,8 @@ pub fn judge<T>(case: impl FnOnce() -> T) -> Result<T, String> {
     let was_case = IS_CASE.replace(true);
     let judged = catch_unwind(AssertUnwindSafe(case));
     IS_CASE.set(was_case);
-    judged.map_err(|panic| words(&*panic))
+    let notes = LAST_NOTES.take();
+    judged.map_err(|panic| notes.into_iter().fold(words(&*panic), |all, note| all + "; " + &note))
 }
 
 fn words(panic: &(dyn Any + Send)) -> String {
@@ -65,7 +86,8 @@ pub fn run<T: Default + Send>(
     case: impl Fn(u64, &mut T) + Sync,
 ) -> Haul<T> {
     let (next, failed, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
-    let work = || {
+    let watchdog = Watchdog::new(bounds);
+    let work = |hand: usize| {
         let (mut sum, mut failures, mut cases) = (T::default(), Vec::new(), 0);
         while !stop.load(Ordering::Relaxed) && !bounds.is_over() {
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -73,17 +95,22 @@ pub fn run<T: Default + Send>(
                 break;
             }
             cases += 1;
+            watchdog.note(hand, number);
             if let Err(what) = judge(|| case(number, &mut sum)) {
                 failures.push((number, what));
                 let is_enough = failed.fetch_add(1, Ordering::Relaxed) + 1 >= VIOLATIONS_MAX;
                 stop.fetch_or(is_enough, Ordering::Relaxed);
             }
         }
+        watchdog.leave(hand);
         (sum, failures, cases)
     };
     let mut haul = Haul { sums: Vec::new(), cases: 0, failures: Vec::new() };
     thread::scope(|scope| {
-        let hands: Vec<_> = (0..bounds.threads).map(|_| scope.spawn(work)).collect();
+        let watcher = scope.spawn(|| watchdog.watch());
+        let work = &work;
+        let hands: Vec<_> =
+            (0..bounds.threads).map(|hand| scope.spawn(move || work(hand))).collect();
         for hand in hands {
             let Ok((sum, failures, cases)) = hand.join() else {
                 unreachable!("cases are caught, and the crew itself does not panic")
@@ -92,6 +119,7 @@ pub fn run<T: Default + Send>(
             haul.failures.extend(failures);
             haul.cases += cases;
         }
+        watcher.thread().unpark();
     });
     haul.failures.sort();
     haul
@@ -100,7 +128,7 @@ pub fn run<T: Default + Send>(
 #[cfg(test)]
 mod tests {
     use crate::bounds::Bounds;
-    use crate::crew::run;
+    use crate::crew::{judge, note, run};
     use std::time::Duration;
 
     #[test]
@@ -114,6 +142,16 @@ mod tests {
         assert_eq!(haul.sums.iter().sum::<u64>(), (0..100).sum::<u64>() - 57);
         let words = |number: u64| (number, format!("case {number} is broken"));
         assert_eq!(haul.failures, [words(17), words(40)]);
+    }
+
+    #[test]
+    fn a_failure_says_what_the_case_was_at() {
+        let judged = judge(|| {
+            let _outer = note("at the end".to_owned());
+            drop(note("in the middle".to_owned()));
+            panic!("it broke");
+        });
+        assert_eq!(judged, Err::<(), _>("it broke; at the end".to_owned()));
     }
 
     #[test]

@@ -26,7 +26,11 @@ fn run(suite: &Suite, arguments: &ArgMatches) -> bool {
     let number = |name: &str| arguments.get_one::<u64>(name).copied();
     let seconds = number("seconds").unwrap_or(suite.seconds);
     let threads = number("threads").and_then(|it| usize::try_from(it).ok()).unwrap_or(2);
-    let bounds = Bounds::new(Duration::from_secs(seconds), number("seed").unwrap_or(1), threads);
+    let mut bounds =
+        Bounds::new(Duration::from_secs(seconds), number("seed").unwrap_or(1), threads);
+    if let Some(hang) = number("hang") {
+        bounds.hang = Duration::from_secs(hang);
+    }
     let outcome = (suite.run)(&bounds);
     for violation in outcome.violations() {
         eprintln!("{}: {violation}", suite.name);
@@ -55,5 +59,6 @@ fn with_bounds(command: Command) -> Command {
     command
         .arg(number("seconds", "No case begins after this time; each suite has its default"))
         .arg(number("seed", "Cases that are drawn by chance are drawn from this [default: 1]"))
+        .arg(number("hang", "A case that takes more seconds hangs [default: 60]"))
         .arg(number("threads", "Cases run side by side on this many threads [default: 2]"))
 }

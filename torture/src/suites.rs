@@ -2,6 +2,7 @@
 
 use crate::bounds::Bounds;
 use crate::outcome::Outcome;
+use crate::{crash, damage, fault};
 
 /// One long test.
 #[derive(Clone, Copy, Debug)]
@@ -17,4 +18,23 @@ pub struct Suite {
 }
 
 /// All of them.
-pub const SUITES: &[Suite] = &[];
+pub const SUITES: &[Suite] = &[
+    Suite {
+        name: "crash",
+        about: "Cuts the power at every moment of every short story, and of long ones by chance",
+        seconds: 240,
+        run: crash::run,
+    },
+    Suite {
+        name: "fault",
+        about: "Lets every call to the file system fail, in every way, once and for good",
+        seconds: 60,
+        run: fault::run,
+    },
+    Suite {
+        name: "damage",
+        about: "Flips bits, cuts, swaps and replaces files, and looks for silence",
+        seconds: 60,
+        run: damage::run,
+    },
+];

@@ -1,7 +1,7 @@
 //! A full disk, and too many open files: writes are refused, reads go on, and when there is room
 //! again everything goes on by itself.
 
-use crate::world::{Map, assert_same, contents};
+use crate::fault::world::{Map, assert_same, contents};
 use siltstone::fs::{
     CrashProfile, Fault, FaultFileSystem, FileKind, Operation, SimulatedFileSystem, Trigger,
 };

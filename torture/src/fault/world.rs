@@ -94,7 +94,8 @@ pub(crate) enum Step {
 pub(crate) struct World {
     pub(crate) disk: SimulatedFileSystem,
     pub(crate) faults: FaultFileSystem,
-    pub(crate) fault: Option<Fault>,
+    /// The kinds of faults that may strike.
+    pub(crate) struck_by: Vec<Fault>,
     background: Background,
     pub(crate) db: Option<Db>,
     /// What a read of the open database gives.
@@ -115,7 +116,7 @@ impl World {
         World {
             faults: FaultFileSystem::new(disk.clone()),
             disk,
-            fault: None,
+            struck_by: Vec::new(),
             background,
             db: None,
             live: Map::new(),
@@ -142,11 +143,12 @@ impl World {
         self.errors += 1;
         let hits = self.faults.hits();
         assert!(!hits.is_empty(), "an error without a fault: {error:?}");
-        let is_read_short = self.fault == Some(Fault::ShortRead);
+        let is_read_short = self.struck_by.contains(&Fault::ShortRead);
         let makes_sense = match error.kind() {
             ErrorKind::Io => true,
             ErrorKind::DiskFull => {
-                matches!(self.fault, None | Some(Fault::NoSpace | Fault::ShortWrite))
+                let is_full = |it: &Fault| matches!(it, Fault::NoSpace | Fault::ShortWrite);
+                self.struck_by.is_empty() || self.struck_by.iter().any(is_full)
             }
             ErrorKind::Corruption => is_read_short,
             ErrorKind::CommitUncertain | ErrorKind::Poisoned => hits.iter().any(may_poison),
@@ -309,7 +311,7 @@ impl World {
         World {
             faults: FaultFileSystem::new(disk.clone()),
             disk,
-            fault: None,
+            struck_by: Vec::new(),
             background: Background::Stepped { seed: 1 },
             db: None,
             live: self.live.clone(),

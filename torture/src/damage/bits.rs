@@ -1,0 +1,73 @@
+//! Single bits and single sectors: where they are, by number.
+
+use crate::damage::court::Court;
+use crate::damage::files::written;
+use crate::damage::subject::{Outcome, Subject};
+use std::path::PathBuf;
+
+/// Of the zeros behind the last record of a segment only some are tried.
+const ZEROS_STRIDE: usize = 997;
+
+/// What a power cut loses as a whole.
+const SECTOR_BYTES: usize = 512;
+
+/// A byte of a file of one of the subjects.
+pub(crate) struct Place {
+    pub(crate) subject: usize,
+    pub(crate) path: PathBuf,
+    pub(crate) offset: usize,
+}
+
+/// Every byte of every file that is worth a flip.
+pub(crate) fn places(subjects: &[&Subject]) -> Vec<Place> {
+    let mut places = Vec::new();
+    for (subject, it) in subjects.iter().enumerate() {
+        for path in it.files() {
+            let bytes = it.disk.read(&path).unwrap();
+            let end = written(&bytes);
+            let zeros = (end..bytes.len()).step_by(ZEROS_STRIDE);
+            let place = |offset| Place { subject, path: path.clone(), offset };
+            places.extend((0..end).chain(zeros).map(place));
+        }
+    }
+    places
+}
+
+/// Flips a bit, a different one of each byte in each of eight rounds.
+pub(crate) fn flip(court: &mut Court, subjects: &[&Subject], place: &Place, round: u64) {
+    let Place { subject, path, offset } = place;
+    let first = (*offset as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 61;
+    let mask = 1_u8 << ((first + round) % 8);
+    let case = format!("{} byte {offset} mask {mask:#04x}", path.display());
+    let outcome = court.judge(subjects[*subject], case.clone(), |disk| {
+        disk.corrupt(path, |bytes| bytes[*offset] ^= mask);
+    });
+    if outcome == Some(Outcome::Reported) {
+        court.silent.push(format!("{case}: a flipped bit is taken for a torn write"));
+    }
+}
+
+/// Makes a sector zeros, or swaps it with the next one. In the newest segment of a killed database
+/// that may be a tear: what it cuts off must then be reported.
+pub(crate) fn spoil_sectors(court: &mut Court, subject: &Subject) {
+    for path in subject.files() {
+        let bytes = subject.disk.read(&path).unwrap();
+        let end = written(&bytes);
+        for start in (0..end).step_by(SECTOR_BYTES) {
+            let behind = (start + SECTOR_BYTES).min(bytes.len());
+            let case = format!("{} sector at {start} zeros", path.display());
+            court.judge(subject, case, |disk| {
+                disk.corrupt(&path, |bytes| bytes[start..behind].fill(0));
+            });
+            if start + 2 * SECTOR_BYTES <= bytes.len() {
+                let case = format!("{} sectors from {start} swapped", path.display());
+                court.judge(subject, case, |disk| {
+                    disk.corrupt(&path, |bytes| {
+                        let (left, right) = bytes.split_at_mut(behind);
+                        left[start..].swap_with_slice(&mut right[..SECTOR_BYTES]);
+                    });
+                });
+            }
+        }
+    }
+}

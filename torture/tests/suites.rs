@@ -1,0 +1,31 @@
+//! Every suite with small bounds: what a run by hand does for minutes or hours, done for seconds.
+
+#![expect(clippy::print_stdout, reason = "the line of figures is what a test has to say")]
+
+use std::time::Duration;
+use torture::bounds::Bounds;
+use torture::suites::SUITES;
+
+/// Runs a suite for some seconds.
+fn run(name: &str, seconds: u64) {
+    let suite = SUITES.iter().find(|suite| suite.name == name).expect("a suite of this name");
+    let bounds = Bounds::new(Duration::from_secs(seconds), 1, 2);
+    let outcome = (suite.run)(&bounds);
+    println!("{}", outcome.line(name, bounds.elapsed().as_secs_f64()));
+    assert!(outcome.violation_count() == 0, "{}", outcome.violations().join("\n"));
+}
+
+#[test]
+fn no_crash_loses_what_was_promised() {
+    run("crash", 8);
+}
+
+#[test]
+fn no_failing_call_loses_a_write_or_shows_a_refused_one() {
+    run("fault", 8);
+}
+
+#[test]
+fn no_damage_is_silent() {
+    run("damage", 8);
+}
