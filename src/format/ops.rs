@@ -18,9 +18,19 @@ use crate::format::codec::{Reader, put_varint, usize_to_u64};
 use crate::format::key::Kind;
 use crate::format::limits::{KEYSPACE_ID_MAX, USER_KEY_BYTES_MAX};
 use crate::format::record::HEADER_BYTES;
+use std::cell::Cell;
 
-/// Room of a new batch: most single puts fit, so that they allocate once.
+/// Room of a new batch: most single puts fit.
 const FIRST_CAPACITY_BYTES: usize = 256;
+
+/// A larger buffer is not kept for the next batch.
+const KEPT_CAPACITY_BYTES: usize = 4096;
+
+thread_local! {
+    /// The buffer of the last batch that this thread dropped: single puts, each a batch, then
+    /// allocate nothing.
+    static KEPT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// One operation, borrowed from a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +52,10 @@ pub(crate) struct OpsBuffer {
 impl OpsBuffer {
     /// An empty batch.
     pub(crate) fn new() -> OpsBuffer {
-        let mut bytes = Vec::with_capacity(FIRST_CAPACITY_BYTES);
+        // While a thread ends it has no such buffer any more.
+        let mut bytes = KEPT.try_with(Cell::take).unwrap_or_default();
+        bytes.clear();
+        bytes.reserve(FIRST_CAPACITY_BYTES);
         bytes.resize(HEADER_BYTES, 0);
         OpsBuffer { bytes, count: 0 }
     }
@@ -77,6 +90,16 @@ impl OpsBuffer {
     pub(crate) fn clear(&mut self) {
         self.bytes.truncate(HEADER_BYTES);
         self.count = 0;
+    }
+}
+
+impl Drop for OpsBuffer {
+    fn drop(&mut self) {
+        if self.bytes.capacity() <= KEPT_CAPACITY_BYTES {
+            let bytes = std::mem::take(&mut self.bytes);
+            // While the thread ends there is no place to keep it in.
+            KEPT.try_with(|kept| kept.set(bytes)).unwrap_or_default();
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 use crate::cache::{Budget, Part};
 use crate::format::key::{Kind, Seqno};
 use crate::format::range_tombstone::{Fragments, RangeTombstone};
-use crate::memtable::index::{Index, NODE_BYTES};
+use crate::memtable::index::{ENTRY_BYTES, Index};
 use crate::memtable::ranges::Ranges;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -66,11 +66,26 @@ impl Memtable {
         self.segment
     }
 
-    /// Adds an entry. Requires: a put or a delete; no entry with this user key and seqno is there.
+    /// As `insert_joined`, with the user key in one part.
+    #[cfg(any(test, fuzzing, feature = "testing"))]
     pub(crate) fn insert(&self, user_key: &[u8], seqno: Seqno, kind: Kind, value: &[u8]) {
+        self.insert_joined([user_key, b""], seqno, kind, value);
+    }
+
+    /// Adds an entry. Its user key comes in two parts: the keyspace id and the caller's key.
+    ///
+    /// Requires: a put or a delete; no entry with this user key and seqno is there.
+    pub(crate) fn insert_joined(
+        &self,
+        user_key: [&[u8]; 2],
+        seqno: Seqno,
+        kind: Kind,
+        value: &[u8],
+    ) {
         assert!(matches!(kind, Kind::Put | Kind::Delete), "range tombstones have their own list");
         self.index.insert(user_key, seqno, kind, value);
-        self.account(seqno, NODE_BYTES + user_key.len() + value.len());
+        let key_bytes = user_key[0].len() + user_key[1].len();
+        self.account(seqno, ENTRY_BYTES + key_bytes + value.len());
     }
 
     /// Adds a range tombstone.

@@ -1,14 +1,17 @@
 //! The newest writes, sorted in memory: one memtable holds what one segment of the WAL holds.
 //!
-//! `memtable` is the door: many threads insert, many read, nobody waits. Underneath, `index` keeps
-//! the order, `arena` the bytes, `ranges` the range tombstones; `cursor` walks the entries.
+//! `memtable` is the door: many threads insert, many read, nobody waits. Underneath, `index`
+//! keeps the order in the form of `leaf`s, `arena` the bytes of every `record`, `ranges` the range
+//! tombstones; `cursor` walks the entries.
 
 mod arena;
 mod cursor;
 mod index;
+mod leaf;
 #[expect(clippy::module_inception, reason = "the room is named after the thing it holds")]
 mod memtable;
 mod ranges;
+mod record;
 
 pub(crate) use crate::memtable::cursor::MemtableCursor;
 pub(crate) use crate::memtable::memtable::Memtable;

@@ -10,6 +10,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+/// Enough to split leaves a few times.
+const WRITES: usize = if cfg!(miri) { 80 } else { 400 };
+
 type InternalKey = (Vec<u8>, Reverse<Seqno>);
 type Model = BTreeMap<InternalKey, (Kind, Vec<u8>)>;
 type Seen = (Vec<u8>, Seqno, Kind, Vec<u8>);
@@ -51,8 +54,8 @@ fn expected(entry: Option<(&InternalKey, &(Kind, Vec<u8>))>) -> Option<Seen> {
 proptest! {
     #[test]
     fn a_cursor_walks_like_a_btree_map(
-        writes in prop::collection::vec((any_key(), any::<bool>()), 0..60),
-        steps in prop::collection::vec((0..6_u8, any_key(), 0..70_u64), 1..60),
+        writes in prop::collection::vec((any_key(), any::<bool>()), 0..WRITES),
+        steps in prop::collection::vec((0..6_u8, any_key(), 0..WRITES as u64 + 10), 1..60),
     ) {
         let (memtable, model) = filled(&writes);
         let mut cursor = memtable.cursor();
@@ -92,6 +95,76 @@ proptest! {
             prop_assert_eq!(got, expected(newest));
         }
     }
+}
+
+#[test]
+fn leaves_are_split_wherever_entries_arrive() {
+    const COUNT: u64 = if cfg!(miri) { 150 } else { 5000 };
+    let orders: [fn(u64) -> u64; 4] = [
+        |i| i,
+        |i| COUNT - i,
+        |i| i * 7919 % COUNT,
+        |i| if i % 2 == 0 { i } else { COUNT * 2 - i },
+    ];
+    for order in orders {
+        let key = |i| user_key(i as u32 % 3, &order(i).to_be_bytes());
+        let writes: Vec<_> = (0..COUNT).map(|i| (key(i), true)).collect();
+        let (memtable, model) = filled(&writes);
+        let mut cursor = memtable.cursor();
+        cursor.seek_first().unwrap();
+        for entry in &model {
+            assert_eq!(seen(&cursor), expected(Some(entry)));
+            cursor.next().unwrap();
+        }
+        assert!(!cursor.is_valid());
+        cursor.seek_last().unwrap();
+        for entry in model.iter().rev() {
+            assert_eq!(seen(&cursor), expected(Some(entry)));
+            cursor.prev().unwrap();
+        }
+        assert!(!cursor.is_valid());
+    }
+}
+
+/// One writer in ascending order and readers that follow it: a full leaf is split while they stand
+/// at its end, again and again, and halved by a second writer that goes in between.
+#[test]
+fn readers_at_the_end_of_a_leaf_that_is_split_miss_nothing() {
+    const COUNT: u64 = if cfg!(miri) { 100 } else { 20_000 };
+    let memtable = Arc::new(Memtable::new(1));
+    let finished = AtomicU64::new(0);
+    let key = |number: u64| user_key(0, &number.to_be_bytes());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 1..=COUNT {
+                memtable.insert(&key(number * 2), number, Kind::Put, b"");
+                if let Some(between) = number.checked_sub(100) {
+                    memtable.insert(&key(between * 2 + 1), COUNT + number, Kind::Put, b"");
+                }
+                finished.store(number, Ordering::Release);
+            }
+        });
+        for ahead in [0, 40] {
+            let (memtable, finished) = (&memtable, &finished);
+            scope.spawn(move || {
+                let mut cursor = memtable.cursor();
+                while finished.load(Ordering::Acquire) < COUNT {
+                    let upto = finished.load(Ordering::Acquire);
+                    let from = upto.saturating_sub(ahead).max(1);
+                    cursor.seek(&key(from * 2), SEQNO_LATEST).unwrap();
+                    for number in from..=upto {
+                        while cursor.is_valid() && cursor.key() < &key(number * 2)[..] {
+                            cursor.next().unwrap();
+                        }
+                        assert!(cursor.is_valid() && cursor.key() == key(number * 2));
+                        assert!(memtable.get(&key(number * 2), SEQNO_LATEST).is_some());
+                    }
+                    cursor.seek_back(&key(upto * 2 + 1), SEQNO_LATEST).unwrap();
+                    assert!(upto == 0 || cursor.key() >= &key(upto * 2)[..]);
+                }
+            });
+        }
+    });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Puts the operations of a batch into a memtable: the same for a commit and for a replay.
 
-use crate::format::key::{Kind, Seqno, keyspace_end, keyspace_prefix, user_key, write_user_key};
+use crate::format::key::{Kind, Seqno, keyspace_end, keyspace_prefix, user_key};
 use crate::format::ops::{self, Op};
 use crate::format::range_tombstone::RangeTombstone;
 use crate::memtable::Memtable;
@@ -11,13 +11,12 @@ use crate::memtable::Memtable;
 /// The offset in the payload at which the bytes are not an operation. A payload that a batch built
 /// has none.
 pub(crate) fn apply(memtable: &Memtable, payload: &[u8], first_seqno: Seqno) -> Result<(), usize> {
-    let mut key = Vec::new();
     for (op, seqno) in ops::decode(payload).zip(first_seqno..) {
         let op = op?;
         match op.kind {
             Kind::Put | Kind::Delete => {
-                write_user_key(&mut key, op.keyspace, op.key);
-                memtable.insert(&key, seqno, op.kind, op.value);
+                let user_key = [&keyspace_prefix(op.keyspace)[..], op.key];
+                memtable.insert_joined(user_key, seqno, op.kind, op.value);
             }
             Kind::RangeDelete | Kind::DropKeyspace => {
                 memtable.insert_range_tombstone(range_tombstone(&op, seqno));
