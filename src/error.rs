@@ -274,10 +274,12 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {
+    /// What lies below the last cause that the message tells: whoever prints a chain of causes prints
+    /// each of them once.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0.source {
-            Some(Source::Io(error)) => Some(error),
-            Some(Source::Engine(error)) => Some(error),
+            Some(Source::Io(error)) => error.source(),
+            Some(Source::Engine(error)) => error.source(),
             None => None,
         }
     }
@@ -334,5 +336,19 @@ mod tests {
         assert_eq!(error.file(), Some(Path::new("f")));
         assert!(error.to_string().ends_with("the header is cut off, file f, offset 3"));
         assert_eq!(Error::invalid(Reason::KeyEmpty, "no").reason(), &Reason::KeyEmpty);
+    }
+
+    #[test]
+    fn a_chain_of_causes_says_everything_once() {
+        let deep = io::Error::other(io::Error::other("the cable is out"));
+        let cause = Error::io("sync the file", Path::new("f"), deep);
+        let error = Error::caused_by(ErrorKind::Poisoned, "writes are stopped", &cause);
+        let mut chain = error.to_string();
+        let mut next = std::error::Error::source(&error);
+        while let Some(cause) = next {
+            chain = format!("{chain}: {cause}");
+            next = cause.source();
+        }
+        assert_eq!(chain.matches("the cable is out").count(), 1, "{chain}");
     }
 }

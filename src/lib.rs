@@ -38,7 +38,7 @@ mod slice;
 mod state;
 mod sync;
 mod table;
-#[cfg(any(test, fuzzing, siltstone_testing))]
+#[cfg(any(test, fuzzing, feature = "testing"))]
 #[doc(hidden)]
 pub mod testing;
 mod version;

@@ -1,15 +1,17 @@
-//! Doors into the engine for fuzzers and long tests. Not part of the API: it may change at any time.
+//! Doors into the engine for fuzzers and micro benchmarks. Not part of the API: it may change at any
+//! time.
 //!
-//! Compiled only in tests, and under `--cfg fuzzing` or `--cfg siltstone_testing`. `targets` lists
+//! Compiled only in tests, under `--cfg fuzzing`, and with the feature `testing`. `targets` lists
 //! what a fuzz target does: `bodies` has the small decoders, `tables`, `journals` and `database` the
 //! larger ones, `repair` the trick that takes a fuzzer past the checksums. `corpus` runs all of them
-//! over the seeds in `fuzz/corpus`, which `seeds` makes.
+//! over the seeds in `fuzz/corpus`, which `seeds` makes. `micro` has what `benches/micro` times.
 
 mod bodies;
 #[cfg(test)]
 mod corpus;
 mod database;
 mod journals;
+pub mod micro;
 #[cfg(test)]
 mod random;
 mod repair;

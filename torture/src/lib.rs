@@ -1,0 +1,12 @@
+//! The long tests of Siltstone, as suites that any amount of time can be given to.
+//!
+//! A suite draws numbered cases, judges each of them, and ends with one line of figures. The binary
+//! `torture` runs one suite at a time for as long as it is told; `tests/` runs all of them with small
+//! bounds, so that every change meets the same code. Start at [`suites`].
+
+pub mod bounds;
+pub mod crew;
+pub mod outcome;
+pub mod random;
+pub mod seeds;
+pub mod suites;

@@ -1,0 +1,59 @@
+//! `torture`: runs one of the long tests, or all of them, and ends each with one line of figures.
+//!
+//! The exit code is 0 if no promise was broken, 1 if one was, and 2 for a command line that makes no
+//! sense. What was broken is told on stderr; stdout has the lines alone.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool talks to its user")]
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+use std::process::ExitCode;
+use std::time::Duration;
+use torture::bounds::Bounds;
+use torture::suites::{SUITES, Suite};
+
+fn main() -> ExitCode {
+    let matches = command().get_matches();
+    let Some((name, arguments)) = matches.subcommand() else {
+        unreachable!("clap asks for a subcommand")
+    };
+    let is_chosen = |suite: &&Suite| name == "all" || name == suite.name;
+    let broken = SUITES.iter().filter(is_chosen).filter(|suite| !run(suite, arguments)).count();
+    if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs a suite. Returns whether every promise was kept.
+fn run(suite: &Suite, arguments: &ArgMatches) -> bool {
+    let number = |name: &str| arguments.get_one::<u64>(name).copied();
+    let seconds = number("seconds").unwrap_or(suite.seconds);
+    let threads = number("threads").and_then(|it| usize::try_from(it).ok()).unwrap_or(2);
+    let bounds = Bounds::new(Duration::from_secs(seconds), number("seed").unwrap_or(1), threads);
+    let outcome = (suite.run)(&bounds);
+    for violation in outcome.violations() {
+        eprintln!("{}: {violation}", suite.name);
+    }
+    println!("{}", outcome.line(suite.name, bounds.elapsed().as_secs_f64()));
+    outcome.violation_count() == 0
+}
+
+fn command() -> Command {
+    let suite = |suite: &Suite| {
+        let about = format!("{} [default: {} s]", suite.about, suite.seconds);
+        with_bounds(Command::new(suite.name).about(about))
+    };
+    Command::new("torture")
+        .about("The long tests of Siltstone. Each ends with one line of figures.")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands(SUITES.iter().map(suite))
+        .subcommand(with_bounds(Command::new("all").about("Every suite, one after the other")))
+}
+
+fn with_bounds(command: Command) -> Command {
+    let number = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("N").value_parser(value_parser!(u64)).help(help)
+    };
+    command
+        .arg(number("seconds", "No case begins after this time; each suite has its default"))
+        .arg(number("seed", "Cases that are drawn by chance are drawn from this [default: 1]"))
+        .arg(number("threads", "Cases run side by side on this many threads [default: 2]"))
+}
