@@ -58,7 +58,7 @@ impl Engine for RocksDb {
         for (key, value) in batch {
             writes.put(key, value);
         }
-        Ok(self.db.write_opt(&writes, &self.writes)?)
+        Ok(self.db.write_opt(writes, &self.writes)?)
     }
 
     fn delete(&self, key: &[u8]) -> Result<()> {
