@@ -5,6 +5,8 @@ pub(crate) mod check;
 pub(crate) mod fill;
 pub(crate) mod job;
 pub(crate) mod mixed;
+#[cfg(test)]
+mod proof;
 pub(crate) mod read;
 pub(crate) mod reopen;
 pub(crate) mod scan;
