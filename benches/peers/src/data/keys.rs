@@ -37,7 +37,7 @@ impl Keys {
     /// The key with this rank.
     pub(crate) fn key(&self, rank: u64, kind: Kind) -> Key {
         let room = self.stride / 2;
-        let place = rank * self.stride + (mix(rank) % room & !3);
+        let place = rank * self.stride + ((mix(rank) % room) & !3);
         let step = match kind {
             Kind::Loaded => 0,
             Kind::Inserted => 1,

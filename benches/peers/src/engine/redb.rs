@@ -27,7 +27,7 @@ impl Redb {
     fn transact(&self, write: impl FnOnce(&WriteTransaction) -> Result<()>) -> Result<()> {
         let mut transaction = self.db.begin_write()?;
         let commit = self.commits.fetch_add(1, Ordering::Relaxed);
-        if !self.is_synced && commit % COMMITS_PER_DURABLE != 0 {
+        if !self.is_synced && !commit.is_multiple_of(COMMITS_PER_DURABLE) {
             transaction.set_durability(::redb::Durability::None)?;
         }
         write(&transaction)?;
@@ -43,7 +43,10 @@ impl Engine for Redb {
         let is_synced = settings.durability == Durability::Sync;
         let redb = Redb { db, is_synced, commits: AtomicU64::new(0) };
         // The table has to exist before it is read.
-        redb.transact(|transaction| Ok(drop(transaction.open_table(ENTRIES)?)))?;
+        redb.transact(|transaction| {
+            transaction.open_table(ENTRIES)?;
+            Ok(())
+        })?;
         Ok(redb)
     }
 

@@ -150,9 +150,15 @@ fn base(entries: u64) -> Chain {
     let small = writer.with(|step| step.settings.cache_bytes = SMALL);
     let mut steps = vec![prepares(writer.fill_random())];
     steps.extend(cached.reads(""));
-    steps.extend(small.reads("-64m"));
+    let of_core = ["readrandom-64m", "readmissing-64m", "readseq-64m", "seek10-64m"];
+    for planned in small.reads("-64m") {
+        let is_core = of_core.contains(&planned.step.row.as_str());
+        steps.push(Planned { is_core, ..planned });
+    }
     let two = |maker: &Maker| maker.with(|step| step.threads = 2);
-    let is_core = |planned: &Planned| ["readrandom-2t", "seek100-2t"].contains(&&*planned.step.row);
+    let is_core = |planned: &Planned| {
+        ["readrandom-2t", "readmissing-2t", "seek100-2t"].contains(&&*planned.step.row)
+    };
     for planned in two(&cached).reads("-2t").into_iter().chain(two(&small).reads("-64m-2t")) {
         let is_core = is_core(&planned);
         steps.push(Planned { is_core, ..planned });

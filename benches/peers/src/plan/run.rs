@@ -51,10 +51,11 @@ pub(crate) fn run(request: &Request) -> Result<()> {
         Results { entries: request.entries, facts: facts(&request.data), ..Results::default() }
     };
     if results.entries != request.entries {
-        let message = "{} was measured with {} entries: give another --out, or the same --entries";
-        let out = request.out.display().to_string();
-        let message = message.replacen("{}", &out, 1);
-        return Err(message.replacen("{}", &results.entries.to_string(), 1).into());
+        let (out, entries) = (request.out.display(), results.entries);
+        return Err(format!(
+            "{out} has {entries} entries: give another --out, or the same --entries"
+        )
+        .into());
     }
     let begin = Instant::now();
     for round in 0..request.rounds {
@@ -63,6 +64,9 @@ pub(crate) fn run(request: &Request) -> Result<()> {
                 run_chain(&chain, round, request, &mut results)?;
             }
         }
+    }
+    if fs::read_dir(&request.data)?.next().is_none() {
+        fs::remove_dir(&request.data)?;
     }
     eprintln!("{:.0} s in all", begin.elapsed().as_secs_f64());
     Ok(())

@@ -7,6 +7,9 @@ use crate::report::medians::Medians;
 use crate::report::sections::{ORDER, section};
 use std::fmt::Write;
 
+/// Least data that a figure about space is given for.
+const SPACE_BYTES_MIN: u64 = 32 << 20;
+
 /// The whole report.
 pub(crate) fn markdown(results: &Results) -> String {
     let medians = Medians::new(results);
@@ -87,6 +90,10 @@ fn costs(text: &mut String, medians: &Medians) {
         }),
         ("Bytes of the directory when settled, for each living byte", |outcome| {
             outcome.settle?;
+            // Beside less data, a log segment made ahead would be all that the figure tells.
+            if outcome.live_bytes < SPACE_BYTES_MIN {
+                return None;
+            }
             Some(outcome.directory_bytes as f64 / outcome.live_bytes.max(1) as f64)
         }),
         ("Peak memory, MiB", |outcome| {

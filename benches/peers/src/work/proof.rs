@@ -1,7 +1,6 @@
 //! Proof that the checks can fail: an engine in memory does every kind of work right, and no fault of
 //! it gets a figure.
 
-use crate::data::keys::Key;
 use crate::engine::settings::Settings;
 use crate::engine::{Batch, Engine, Result, Scan, Task};
 use crate::measure::outcome::Outcome;
@@ -77,7 +76,7 @@ impl<const FAULT: u8> Engine for Memory<FAULT> {
 
     fn scan(&self, scan: Scan, mut visit: impl FnMut(&[u8], &[u8])) -> Result<()> {
         let map = self.map.lock().unwrap();
-        let from = scan.from.unwrap_or(Key::default()).to_vec();
+        let from = scan.from.unwrap_or_default().to_vec();
         let mut found: Vec<(&Vec<u8>, &Vec<u8>)> = if scan.is_reverse {
             map.iter().rev().take(scan.limit).collect()
         } else {

@@ -13,8 +13,8 @@ use crate::work::job::Job;
 use std::time::Duration;
 
 const READ_SEED: u64 = 100;
-/// Every block holds at least as many entries.
-const WARM_EVERY: usize = 8;
+/// No engine's blocks are smaller, so something is read of each.
+const BLOCK_BYTES_MIN: u64 = 4 << 10;
 const WARM_READS: Duration = Duration::from_millis(300);
 
 /// Gets of random keys of a database that holds version 0 of all.
@@ -78,9 +78,15 @@ impl Reads<'_> {
 /// Reads something of every block once, in order, and then at random for a while: what the cache can
 /// hold is in it, and what belongs to the first reads of a process is over.
 pub(crate) fn warm<E: Engine>(engine: &E, scene: &Scene) -> Result<()> {
-    for rank in (0..scene.entries).step_by(WARM_EVERY) {
+    let entries_a_block = (BLOCK_BYTES_MIN / 2 / scene.entry_bytes()).max(1);
+    for rank in (0..scene.entries).step_by(usize::try_from(entries_a_block)?) {
         engine.get(&scene.keys.key(rank, Kind::Loaded), |_| ())?;
     }
+    warm_at_random(engine, scene)
+}
+
+/// Only the second part, for caches that hold no more than a part of the data anyway.
+pub(crate) fn warm_at_random<E: Engine>(engine: &E, scene: &Scene) -> Result<()> {
     let reads = Reads { scene, is_present: true };
     reads.read(engine, u64::from(u32::MAX), WARM_READS)?;
     reset_peak_memory()?;

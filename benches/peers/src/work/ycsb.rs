@@ -19,12 +19,12 @@ use crate::data::model::{Event, Model, Scene, events, note};
 use crate::data::values::fingerprint;
 use crate::engine::{Engine, Result, Scan};
 use crate::measure::outcome::Outcome;
-use crate::measure::process::{Meter, directory_bytes, peak_memory_bytes, reset_peak_memory};
+use crate::measure::process::{Meter, directory_bytes, peak_memory_bytes};
 use crate::measure::settle::settle;
 use crate::measure::threads::{Limits, Timing, repeat};
 use crate::work::check::{self, Fold, same};
 use crate::work::job::Job;
-use crate::work::read::warm;
+use crate::work::read::warm_at_random;
 use serde::{Deserialize, Serialize};
 
 const ITEM_SEED: u64 = 500;
@@ -209,8 +209,7 @@ pub(crate) fn ycsb<E: Engine>(job: &Job, workload: Workload) -> Result<Vec<Outco
     let count = scene.entries / fewer;
     let operations = Operations::new(workload, scene.entries, model.items, count);
     let engine: E = job.open()?;
-    warm(&engine, &scene)?;
-    reset_peak_memory()?;
+    warm_at_random(&engine, &scene)?;
     let meter = Meter::start()?;
     let limits = Limits { operations: count, time: step.time() };
     let done = repeat(limits, Timing::Each, Read::default(), |read, number| {
