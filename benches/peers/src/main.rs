@@ -13,7 +13,7 @@ use crate::engine::Result;
 use crate::plan::results::Results;
 use crate::plan::run::Request;
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[cfg(all(target_arch = "x86_64", not(target_feature = "sse4.2")))]
@@ -33,7 +33,12 @@ enum Command {
     /// Measures.
     Run(Request),
     /// Prints a results file as Markdown.
-    Table { results: PathBuf },
+    Table {
+        results: PathBuf,
+        /// Puts it into this document instead, between its marks.
+        #[arg(long)]
+        into: Option<PathBuf>,
+    },
     /// Draws a results file as SVG charts.
     Chart {
         results: PathBuf,
@@ -49,7 +54,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run(request) => plan::run::run(&request),
-        Command::Table { results } => table(&results),
+        Command::Table { results, into } => table(&results, into.as_deref()),
         Command::Chart { results, out } => chart(&results, &out),
         Command::Step { engine, place, step } => plan::child::step(&engine, &place, &step),
     };
@@ -62,11 +67,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn table(results: &std::path::Path) -> Result<()> {
-    print!("{}", report::table::markdown(&Results::read(results)?));
-    Ok(())
+fn table(results: &Path, into: Option<&Path>) -> Result<()> {
+    let tables = report::table::markdown(&Results::read(results)?);
+    match into {
+        Some(document) => report::document::replace_tables(document, &tables),
+        None => {
+            print!("{tables}");
+            Ok(())
+        }
+    }
 }
 
-fn chart(results: &std::path::Path, out: &std::path::Path) -> Result<()> {
+fn chart(results: &Path, out: &Path) -> Result<()> {
     report::chart::draw(&Results::read(results)?, out)
 }

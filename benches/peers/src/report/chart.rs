@@ -66,16 +66,16 @@ fn bars(medians: &Medians, title: &str, rows: &[&str], path: &Path) -> Result<()
     let text = |size: i32, color: RGBColor, at: HPos| {
         ("sans-serif", size).into_font().color(&color).pos(Pos::new(at, VPos::Center))
     };
-    area.draw(&Text::new(title.to_owned(), (12, 22), text(18, INK, HPos::Left)))?;
+    area.draw(&Text::new(title.to_owned(), (12, 22), text(21, INK, HPos::Left)))?;
     for (at, engine) in engines.iter().enumerate() {
         let x = 12 + at as i32 * 110;
         let corners = [(x, 44), (x + 12, 56)];
         area.draw(&Rectangle::new(corners, color(engine).filled()))?;
-        area.draw(&Text::new((*engine).to_owned(), (x + 18, 50), text(13, INK, HPos::Left)))?;
+        area.draw(&Text::new((*engine).to_owned(), (x + 18, 50), text(16, INK, HPos::Left)))?;
     }
     let note = (WIDTH - 12, 50);
     let what = "operations a second; each row to its own scale";
-    area.draw(&Text::new(what, note, text(12, FAINT, HPos::Right)))?;
+    area.draw(&Text::new(what, note, text(15, FAINT, HPos::Right)))?;
     for (number, row) in rows.iter().enumerate() {
         let top = HEAD + number as i32 * group;
         let speeds: Vec<Option<f64>> =
@@ -83,7 +83,7 @@ fn bars(medians: &Medians, title: &str, rows: &[&str], path: &Path) -> Result<()
         let fastest = speeds.iter().flatten().fold(0.0, |fastest: f64, &speed| fastest.max(speed));
         let middle = top + (group - GAP) / 2;
         let label = (LABELS - 10, middle);
-        area.draw(&Text::new((*row).to_owned(), label, text(13, INK, HPos::Right)))?;
+        area.draw(&Text::new((*row).to_owned(), label, text(16, INK, HPos::Right)))?;
         for (at, (engine, speed)) in engines.iter().zip(&speeds).enumerate() {
             let Some(speed) = speed else { continue };
             let y = top + at as i32 * BAR;
@@ -92,7 +92,7 @@ fn bars(medians: &Medians, title: &str, rows: &[&str], path: &Path) -> Result<()
             let corners = [(LABELS, y), (right, y + BAR - 2)];
             area.draw(&Rectangle::new(corners, color(engine).filled()))?;
             let figure = (right + 6, y + BAR / 2 - 1);
-            area.draw(&Text::new(short(*speed), figure, text(12, FAINT, HPos::Left)))?;
+            area.draw(&Text::new(short(*speed), figure, text(15, FAINT, HPos::Left)))?;
         }
     }
     Ok(area.present()?)
