@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 const WIDTH: i32 = 900;
-const LABELS: i32 = 190;
+const LABELS: i32 = 240;
 const FIGURES: i32 = 110;
 const BAR: i32 = 15;
 const GAP: i32 = 14;
