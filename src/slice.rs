@@ -16,18 +16,6 @@ use std::ops::Deref;
 /// leave beside the tag.
 const INLINE_BYTES: usize = 22;
 
-/// A buffer that slices can share.
-pub(crate) trait SliceOwner: Send + Sync + 'static {
-    /// All bytes of the buffer: the same ones at every call.
-    fn bytes(&self) -> &[u8];
-}
-
-impl SliceOwner for Vec<u8> {
-    fn bytes(&self) -> &[u8] {
-        self
-    }
-}
-
 /// Bytes read from a database.
 ///
 /// It behaves like `&[u8]` and clones without copying.
@@ -54,7 +42,7 @@ enum Repr {
 #[derive(Clone)]
 #[repr(C)]
 struct Shared {
-    owner: Arc<dyn SliceOwner>,
+    owner: Arc<[u8]>,
     start: usize,
     len: usize,
 }
@@ -62,8 +50,8 @@ struct Shared {
 impl Slice {
     /// The `len` bytes from `start` on of `owner`, without copying unless they are few.
     /// Requires: the range lies inside `owner`.
-    pub(crate) fn shared(owner: Arc<dyn SliceOwner>, start: usize, len: usize) -> Slice {
-        let range = &owner.bytes()[start..start + len];
+    pub(crate) fn shared(owner: Arc<[u8]>, start: usize, len: usize) -> Slice {
+        let range = &owner[start..start + len];
         match Slice::inline(range) {
             Some(slice) => slice,
             None => Slice(Repr::Shared(Shared { owner, start, len })),
@@ -80,7 +68,7 @@ impl Slice {
     fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],
-            Repr::Shared(Shared { owner, start, len }) => &owner.bytes()[*start..*start + *len],
+            Repr::Shared(Shared { owner, start, len }) => &owner[*start..*start + *len],
         }
     }
 }
@@ -121,14 +109,16 @@ impl From<Vec<u8>> for Slice {
     fn from(bytes: Vec<u8>) -> Slice {
         let len = bytes.len();
         Slice::inline(&bytes).unwrap_or_else(|| {
-            Slice(Repr::Shared(Shared { owner: Arc::new(bytes), start: 0, len }))
+            Slice(Repr::Shared(Shared { owner: Arc::from(bytes), start: 0, len }))
         })
     }
 }
 
 impl From<&[u8]> for Slice {
     fn from(bytes: &[u8]) -> Slice {
-        Slice::inline(bytes).unwrap_or_else(|| Slice::from(bytes.to_vec()))
+        Slice::inline(bytes).unwrap_or_else(|| {
+            Slice(Repr::Shared(Shared { owner: Arc::from(bytes), start: 0, len: bytes.len() }))
+        })
     }
 }
 
@@ -233,9 +223,9 @@ mod tests {
 
     #[test]
     fn a_shared_slice_is_a_range_of_its_owner_and_keeps_it_alive() {
-        let owner = Arc::new((0..200).collect::<Vec<u8>>());
-        let long = Slice::shared(Arc::clone(&owner) as _, 50, 100);
-        let short = Slice::shared(Arc::clone(&owner) as _, 7, 3);
+        let owner: Arc<[u8]> = (0..200).collect();
+        let long = Slice::shared(Arc::clone(&owner), 50, 100);
+        let short = Slice::shared(Arc::clone(&owner), 7, 3);
         assert_eq!(Arc::strong_count(&owner), 2, "few bytes are copied and hold nothing");
         assert_eq!(long, &owner[50..150]);
         assert_eq!(short, [7, 8, 9]);

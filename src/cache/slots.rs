@@ -128,8 +128,8 @@ impl fmt::Debug for Cache {
     }
 }
 
-/// The cached blocks of one table. `T` is whatever the table makes of a block.
-pub(crate) struct Slots<T: Send + Sync + 'static> {
+/// The cached blocks of one table. `T` is whatever the table makes of a block; a clone shares it.
+pub(crate) struct Slots<T: Clone + Send + Sync + 'static> {
     cache: Arc<Cache>,
     /// This array, for the entries of the ring.
     own: Weak<Slots<T>>,
@@ -140,12 +140,12 @@ pub(crate) struct Slots<T: Send + Sync + 'static> {
 }
 
 struct Slot<T> {
-    block: Option<Arc<T>>,
+    block: Option<T>,
     /// Whether it was read since the clock last came by.
     referenced: bool,
 }
 
-impl<T: Send + Sync + 'static> Slots<T> {
+impl<T: Clone + Send + Sync + 'static> Slots<T> {
     /// `len` empty slots.
     pub(crate) fn new(cache: &Arc<Cache>, len: usize) -> Arc<Slots<T>> {
         let empty = || Mutex::new(Slot { block: None, referenced: false });
@@ -164,7 +164,7 @@ impl<T: Send + Sync + 'static> Slots<T> {
     }
 
     /// The block in this slot. Requires: `index` is below the length.
-    pub(crate) fn get(&self, index: usize) -> Option<Arc<T>> {
+    pub(crate) fn get(&self, index: usize) -> Option<T> {
         let found = {
             let mut slot = self.slots[index].lock();
             slot.referenced = slot.block.is_some();
@@ -180,16 +180,16 @@ impl<T: Send + Sync + 'static> Slots<T> {
     /// faster, its block stays. A block for which half of the others would have to go is not kept.
     /// Returns the block to use.
     /// Requires: `index` is below the length.
-    pub(crate) fn insert(&self, index: usize, block: Arc<T>, bytes: usize) -> Arc<T> {
+    pub(crate) fn insert(&self, index: usize, block: T, bytes: usize) -> T {
         if bytes > self.cache.budget.blocks_capacity() / 2 {
             return block;
         }
         {
             let mut slot = self.slots[index].lock();
             if let Some(present) = &slot.block {
-                return Arc::clone(present);
+                return present.clone();
             }
-            *slot = Slot { block: Some(Arc::clone(&block)), referenced: false };
+            *slot = Slot { block: Some(block.clone()), referenced: false };
         }
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.count.fetch_add(1, Ordering::Relaxed);
@@ -201,7 +201,7 @@ impl<T: Send + Sync + 'static> Slots<T> {
     }
 }
 
-impl<T: Send + Sync + 'static> Evict for Slots<T> {
+impl<T: Clone + Send + Sync + 'static> Evict for Slots<T> {
     fn evict(&self, index: usize, bytes: usize) -> bool {
         let evicted = {
             let mut slot = self.slots[index].lock();
@@ -220,14 +220,14 @@ impl<T: Send + Sync + 'static> Evict for Slots<T> {
     }
 }
 
-impl<T: Send + Sync + 'static> Drop for Slots<T> {
+impl<T: Clone + Send + Sync + 'static> Drop for Slots<T> {
     fn drop(&mut self) {
         self.cache.budget.subtract(Part::Blocks, self.bytes.load(Ordering::Relaxed));
         self.cache.forget(self.count.load(Ordering::Relaxed));
     }
 }
 
-impl<T: Send + Sync + 'static> fmt::Debug for Slots<T> {
+impl<T: Clone + Send + Sync + 'static> fmt::Debug for Slots<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slots").field("len", &self.slots.len()).finish_non_exhaustive()
     }
@@ -243,7 +243,7 @@ mod tests {
         Cache::new(Budget::new(total))
     }
 
-    fn cached(slots: &Slots<usize>, len: usize) -> Vec<usize> {
+    fn cached(slots: &Slots<Arc<usize>>, len: usize) -> Vec<usize> {
         // Looks without touching: `get` would set the reference bits.
         (0..len).filter(|&index| slots.slots[index].lock().block.is_some()).collect()
     }
@@ -331,7 +331,7 @@ mod tests {
     #[test]
     fn threads_share_the_cache_and_the_sums_stay_right() {
         let cache = cache(500);
-        let slots: Arc<Slots<usize>> = Slots::new(&cache, 100);
+        let slots: Arc<Slots<Arc<usize>>> = Slots::new(&cache, 100);
         thread::scope(|scope| {
             for seed in 0..4 {
                 let slots = &slots;

@@ -13,7 +13,7 @@
 #![deny(clippy::indexing_slicing, clippy::expect_used, clippy::as_conversions)]
 
 use crate::format::codec::{Reader, put_prefixed, put_u32, put_varint};
-use crate::format::key::Seqno;
+use crate::format::key::{Seqno, order};
 use crate::format::limits::USER_KEY_BYTES_MAX;
 
 const FLAG_LARGEST_EXCLUSIVE: u8 = 1;
@@ -104,15 +104,15 @@ impl TableFacts {
 
     /// Whether the bounds of the table contain this user key.
     pub(crate) fn contains(&self, user_key: &[u8]) -> bool {
-        self.smallest.as_slice() <= user_key && !self.ends_before(user_key)
+        order(&self.smallest, user_key).is_le() && !self.ends_before(user_key)
     }
 
     /// Whether everything in the table is smaller than this user key.
     pub(crate) fn ends_before(&self, user_key: &[u8]) -> bool {
         if self.largest_exclusive {
-            self.largest.as_slice() <= user_key
+            order(&self.largest, user_key).is_le()
         } else {
-            self.largest.as_slice() < user_key
+            order(&self.largest, user_key).is_lt()
         }
     }
 

@@ -99,4 +99,10 @@ impl MemtableCursor {
     pub(crate) fn value(&self) -> &[u8] {
         self.entry().value()
     }
+
+    /// A memtable has whatever versions were written.
+    #[expect(clippy::unused_self, reason = "all cursors have this method")]
+    pub(crate) fn has_unique_keys(&self) -> bool {
+        false
+    }
 }

@@ -16,6 +16,8 @@ use crate::table::Handle;
 
 /// The range tombstones of one source.
 pub(crate) enum CoverSource<T = Handle> {
+    /// There are none.
+    None,
     /// All of them.
     Fragments(Arc<Fragments>),
     /// Those of the tables of a run; the tables are opened when they are asked.
@@ -69,6 +71,7 @@ impl<T: RunTable> Cover<T> {
     pub(crate) fn new(sources: Vec<CoverSource<T>>) -> Cover<T> {
         let ranked = sources.into_iter().enumerate().filter_map(|(rank, source)| {
             let tombstones = match source {
+                CoverSource::None => return None,
                 CoverSource::Fragments(fragments) if fragments.is_empty() => return None,
                 CoverSource::Fragments(fragments) => Tombstones::Fragments(fragments),
                 CoverSource::Tables(tables) => {

@@ -29,6 +29,9 @@ pub(crate) trait Cursor {
     fn seqno(&self) -> Seqno;
     fn kind(&self) -> Kind;
     fn value(&self) -> &[u8];
+    /// Whether it is known that the next entry of this cursor, in either direction, has another user
+    /// key. `false` promises nothing.
+    fn has_unique_keys(&self) -> bool;
 }
 
 /// A table of a run. Its facts are at hand; the table itself is opened when it is needed.
@@ -89,6 +92,10 @@ macro_rules! is_a_cursor {
             #[inline]
             fn value(&self) -> &[u8] {
                 <$own>::value(self)
+            }
+            #[inline]
+            fn has_unique_keys(&self) -> bool {
+                <$own>::has_unique_keys(self)
             }
         }
     };

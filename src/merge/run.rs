@@ -8,11 +8,12 @@
 //! walks table `at`.
 
 use crate::error::Result;
-use crate::format::key::{Kind, Seqno};
+use crate::format::key::{Kind, Seqno, order};
 use crate::merge::cursor::{Cursor, RunTable};
 use crate::sync::Arc;
 use crate::table::Handle;
 use crate::table::reader::Fill;
+use std::ops::Range;
 
 /// A cursor over the tables of one run.
 pub(crate) struct RunCursor<T: RunTable = Handle> {
@@ -20,6 +21,8 @@ pub(crate) struct RunCursor<T: RunTable = Handle> {
     /// table, so nothing may read it by then.
     cursor: Option<T::Cursor>,
     tables: Arc<[Arc<T>]>,
+    /// The tables that it walks; the others are there because a run is shared whole.
+    reach: Range<usize>,
     fill: Fill,
     at: usize,
 }
@@ -32,18 +35,26 @@ impl<T: RunTable> RunCursor<T> {
 
     /// A run cursor that says what becomes of the blocks that it reads. Requires: as for `new`.
     pub(crate) fn filling(tables: Arc<[Arc<T>]>, fill: Fill) -> RunCursor<T> {
-        RunCursor { tables, fill, at: 0, cursor: None }
+        RunCursor { reach: 0..tables.len(), tables, fill, at: 0, cursor: None }
+    }
+
+    /// A run cursor that knows only the tables of these indexes. Requires: as for `new`, and they
+    /// are indexes of the run.
+    pub(crate) fn within(tables: Arc<[Arc<T>]>, reach: Range<usize>) -> RunCursor<T> {
+        RunCursor { reach, ..RunCursor::new(tables) }
     }
 
     /// Index of the first table that has entries, from `from` on.
     fn filled_from(&self, from: usize) -> Option<usize> {
-        let tables = self.tables.get(from..)?;
+        let tables = self.tables.get(from..self.reach.end)?;
         tables.iter().position(|table| table.facts().entries > 0).map(|skipped| from + skipped)
     }
 
     /// Index of the last table that has entries, before `before`.
     fn filled_before(&self, before: usize) -> Option<usize> {
-        self.tables.get(..before)?.iter().rposition(|table| table.facts().entries > 0)
+        let tables = self.tables.get(self.reach.start..before)?;
+        let found = tables.iter().rposition(|table| table.facts().entries > 0);
+        found.map(|skipped| self.reach.start + skipped)
     }
 
     /// A cursor over the table `index`: the one at hand, if it is that one. It is taken out, so
@@ -109,8 +120,13 @@ impl<T: RunTable> RunCursor<T> {
 
 impl<T: RunTable> Cursor for RunCursor<T> {
     fn seek(&mut self, user_key: &[u8], seqno: Seqno) -> Result<()> {
-        let candidate = self.tables.partition_point(|table| table.facts().ends_before(user_key));
-        let Some(index) = self.filled_from(candidate) else {
+        let tables = &self.tables[self.reach.clone()];
+        // Most seeks go to the start of what is to be walked.
+        let skipped = match tables.first() {
+            Some(first) if !first.facts().ends_before(user_key) => 0,
+            _ => tables.partition_point(|table| table.facts().ends_before(user_key)),
+        };
+        let Some(index) = self.filled_from(self.reach.start + skipped) else {
             self.cursor = None;
             return Ok(());
         };
@@ -120,8 +136,10 @@ impl<T: RunTable> Cursor for RunCursor<T> {
     }
 
     fn seek_back(&mut self, user_key: &[u8], seqno: Seqno) -> Result<()> {
-        let end = self.tables.partition_point(|table| table.facts().smallest[..] <= *user_key);
-        let Some(index) = self.filled_before(end) else {
+        let tables = &self.tables[self.reach.clone()];
+        let skipped =
+            tables.partition_point(|table| order(&table.facts().smallest, user_key).is_le());
+        let Some(index) = self.filled_before(self.reach.start + skipped) else {
             self.cursor = None;
             return Ok(());
         };
@@ -131,7 +149,7 @@ impl<T: RunTable> Cursor for RunCursor<T> {
     }
 
     fn seek_first(&mut self) -> Result<()> {
-        let Some(index) = self.filled_from(0) else {
+        let Some(index) = self.filled_from(self.reach.start) else {
             self.cursor = None;
             return Ok(());
         };
@@ -141,7 +159,7 @@ impl<T: RunTable> Cursor for RunCursor<T> {
     }
 
     fn seek_last(&mut self) -> Result<()> {
-        let Some(index) = self.filled_before(self.tables.len()) else {
+        let Some(index) = self.filled_before(self.reach.end) else {
             self.cursor = None;
             return Ok(());
         };
@@ -191,6 +209,11 @@ impl<T: RunTable> Cursor for RunCursor<T> {
     #[inline]
     fn value(&self) -> &[u8] {
         self.entry().value()
+    }
+
+    #[inline]
+    fn has_unique_keys(&self) -> bool {
+        self.entry().has_unique_keys()
     }
 }
 

@@ -74,4 +74,9 @@ impl<T: RunTable> Cursor for Source<T> {
     fn value(&self) -> &[u8] {
         of_either!(self, cursor => cursor.value())
     }
+
+    #[inline]
+    fn has_unique_keys(&self) -> bool {
+        of_either!(self, cursor => cursor.has_unique_keys())
+    }
 }

@@ -110,6 +110,11 @@ impl Cursor for VecCursor {
     fn value(&self) -> &[u8] {
         &self.entry().value
     }
+    fn has_unique_keys(&self) -> bool {
+        let keys = |at: usize| self.entries.get(at).map(|entry| &entry.key);
+        let (at, own) = (self.at.unwrap(), Some(&self.entry().key));
+        keys(at + 1) != own && at.checked_sub(1).and_then(keys) != own
+    }
 }
 
 /// A table in memory that counts how often it was opened, and refuses on demand.

@@ -60,6 +60,19 @@ impl<C: Cursor> MergeTree<C> {
         }
     }
 
+    /// Steps forward, and says whether it is known without a look that the new entry has another user
+    /// key: the same source leads on, and it has each key once. If not, the key before is in `last`.
+    #[inline]
+    pub(crate) fn next_from(&mut self, last: &mut Vec<u8>) -> Result<bool> {
+        let (before, is_unique) = (self.current, self.has_unique_keys());
+        if !is_unique || self.limit.is_some() {
+            last.clear();
+            last.extend_from_slice(self.key());
+        }
+        self.next()?;
+        Ok(is_unique && self.current == before)
+    }
+
     /// Rank of the source that the current entry comes from. Requires: `is_valid()`.
     pub(crate) fn rank(&self) -> usize {
         self.current
@@ -284,6 +297,12 @@ impl<C: Cursor> Cursor for MergeTree<C> {
     #[inline]
     fn value(&self) -> &[u8] {
         self.sources[self.current].value()
+    }
+
+    /// Other sources may still have the key.
+    #[inline]
+    fn has_unique_keys(&self) -> bool {
+        self.sources[self.current].has_unique_keys()
     }
 }
 

@@ -14,7 +14,7 @@
 //! versions come oldest first, so the entry is copied while the newer ones are looked at.
 
 use crate::error::{Error, Result};
-use crate::format::key::{Kind, SEQNO_LATEST, Seqno};
+use crate::format::key::{Kind, SEQNO_LATEST, Seqno, order};
 use crate::merge::{Cover, Cursor, MergeTree, RunTable, Source};
 use crate::read::shade::{Shade, copy};
 use crate::table::Handle;
@@ -235,7 +235,7 @@ impl<T: RunTable> Scan<T> {
         self.entry = Place::Tree;
         let mut too_new = 0;
         while self.tree.is_valid() {
-            if self.bounds.end.as_ref().is_some_and(|end| end[..] <= *self.tree.key()) {
+            if self.bounds.end.as_ref().is_some_and(|end| order(end, self.tree.key()).is_le()) {
                 return Ok(false);
             }
             if self.tree.seqno() > self.visible {
@@ -267,12 +267,17 @@ impl<T: RunTable> Scan<T> {
     /// From a version that was judged to the first entry of the next key.
     #[inline]
     fn skip_older_versions(&mut self) -> Result<()> {
-        copy(&mut self.key, self.tree.key());
+        if self.tree.next_from(&mut self.key)? {
+            return Ok(());
+        }
         for _ in 0..STEPS_BEFORE_SEEK {
-            self.tree.next()?;
-            if !self.tree.is_valid() || self.tree.key() != self.key {
+            if !self.tree.is_valid() || order(self.tree.key(), &self.key).is_ne() {
                 return Ok(());
             }
+            self.tree.next()?;
+        }
+        if !self.tree.is_valid() {
+            return Ok(());
         }
         self.key.push(0);
         self.tree.seek_past(0, &self.key, SEQNO_LATEST)
@@ -316,7 +321,7 @@ impl<T: RunTable> Scan<T> {
     fn find_backward(&mut self) -> Result<bool> {
         self.entry = Place::Copied;
         while self.tree.is_valid() {
-            if self.tree.key() < &self.bounds.start[..] {
+            if order(self.tree.key(), &self.bounds.start).is_lt() {
                 return Ok(false);
             }
             if self.leave_shade_backward()? {
@@ -354,7 +359,9 @@ impl<T: RunTable> Scan<T> {
     }
 
     fn is_visible_version(&self) -> bool {
-        self.tree.is_valid() && self.tree.seqno() <= self.visible && self.tree.key() == self.key
+        self.tree.is_valid()
+            && self.tree.seqno() <= self.visible
+            && order(self.tree.key(), &self.key).is_eq()
     }
 
     fn copy_version(&mut self) -> Kind {
@@ -372,7 +379,7 @@ impl<T: RunTable> Scan<T> {
     #[inline]
     fn skip_to_smaller_key(&mut self) -> Result<()> {
         for _ in 0..STEPS_BEFORE_SEEK {
-            if !self.tree.is_valid() || self.tree.key() != self.key {
+            if !self.tree.is_valid() || order(self.tree.key(), &self.key).is_ne() {
                 return Ok(());
             }
             self.tree.prev()?;

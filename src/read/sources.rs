@@ -1,12 +1,12 @@
 //! The sources of a scan over a view: memtables, L0 tables, levels; newest first, cut to the range.
 
-use crate::format::key::Seqno;
-use crate::format::limits::LEVELS;
+use crate::format::key::{Seqno, order};
 use crate::merge::{Cover, CoverSource, RunCursor, Source};
 use crate::read::scan::{Bounds, Scan};
 use crate::state::view::View;
 use crate::sync::Arc;
 use crate::table::Handle;
+use crate::version::Run;
 
 /// The scan that all readers use.
 pub(crate) type ViewScan = Scan<Handle>;
@@ -20,21 +20,27 @@ pub(crate) fn scan(view: &View, start: Vec<u8>, end: Vec<u8>, seqno: Seqno) -> V
             continue;
         }
         sources.push(Source::Memtable(memtable.cursor()));
-        covers.push(CoverSource::Fragments(fragments.unwrap_or_default()));
+        covers.push(fragments.map_or(CoverSource::None, CoverSource::Fragments));
     }
-    let level0 = view.version.level(0).iter();
-    let level0 = level0.filter(|handle| {
+    let cover = |has_tombstones: bool, run: &Run| match has_tombstones {
+        true => CoverSource::Tables(Arc::clone(run)),
+        false => CoverSource::None,
+    };
+    for handle in view.version.level(0).iter() {
         let facts = handle.facts();
-        !facts.ends_before(&start) && facts.smallest < end
-    });
-    let runs = level0.map(|handle| Arc::from([Arc::clone(handle)]));
-    let deeper = (1..LEVELS).map(|level| {
-        let tables = view.version.overlapping(level, &start, Some(&end));
-        Arc::from(tables)
-    });
-    for run in runs.chain(deeper.filter(|run: &Arc<[Arc<Handle>]>| !run.is_empty())) {
-        covers.push(CoverSource::Tables(Arc::clone(&run)));
-        sources.push(Source::Run(RunCursor::new(run)));
+        if !facts.ends_before(&start) && order(&facts.smallest, &end).is_lt() {
+            let run = Arc::from([Arc::clone(handle)]);
+            covers.push(cover(facts.range_deletes > 0, &run));
+            sources.push(Source::Run(RunCursor::new(run)));
+        }
+    }
+    // A level is shared whole, whatever its length: a scan that starts anywhere costs the same.
+    for level in view.version.sorted_levels() {
+        let reach = level.reaching(&start, Some(&end));
+        if !reach.is_empty() {
+            covers.push(cover(level.has_range_tombstones(), level.tables()));
+            sources.push(Source::Run(RunCursor::within(Arc::clone(level.tables()), reach)));
+        }
     }
     Scan::new(sources, Cover::new(covers), seqno, Bounds { start, end: Some(end) })
 }

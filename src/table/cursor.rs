@@ -21,7 +21,7 @@ pub(crate) struct TableCursor {
     table: Arc<Table>,
     fill: Fill,
     /// The block that the cursor stands in; `None` while it is not valid.
-    block: Option<Arc<DataBlock>>,
+    block: Option<DataBlock>,
     number: usize,
     index: usize,
     key: Vec<u8>,
@@ -141,6 +141,13 @@ impl TableCursor {
         self.current().value(self.index)
     }
 
+    /// Whether no user key of the current block occurs twice in it, or goes on in a neighbour.
+    /// Requires: the cursor is valid.
+    #[inline]
+    pub(crate) fn has_unique_keys(&self) -> bool {
+        self.current().has_unique_keys()
+    }
+
     /// Whether every entry of the current block is a put of a key of its own that a reader at
     /// `seqno` sees: kind and seqno need no look until the block changes.
     /// Requires: the cursor is valid.
@@ -158,7 +165,7 @@ impl TableCursor {
     }
 
     /// The one place where a walk reads: reading ahead belongs here.
-    fn load(&self, number: usize) -> Result<Arc<DataBlock>> {
+    fn load(&self, number: usize) -> Result<DataBlock> {
         self.table.load(number, self.fill)
     }
 
@@ -179,7 +186,7 @@ impl TableCursor {
         Ok(())
     }
 
-    fn stand(&mut self, block: Arc<DataBlock>, number: usize, index: usize) {
+    fn stand(&mut self, block: DataBlock, number: usize, index: usize) {
         block.write_key(index, &mut self.key);
         (self.block, self.number, self.index) = (Some(block), number, index);
     }

@@ -1,14 +1,7 @@
 //! The payload of data and index blocks: slots, one an entry, no restart points.
 //!
 //! ```text
-//!  0  u16  n               entries, at least 1
-//!  2  u16  prefix_len
-//!  4  u8   flags           1 all puts, 2 unique keys, 4 wide
-//!  5  u8   seqno_width     0, 1, 2, 4 or 8
-//!  6  u16  reserved        0
-//!  8  u64  base_seqno      the smallest of the block
-//! 16  u32  suffix_bytes    sum of the lengths of all suffixes
-//! 20  u32  value_bytes     sum of the lengths of all values
+//!  0  fixed part           see `layout`
 //! 24  kinds                n x u8; absent if all puts
 //!     seqno deltas         n x seqno_width: seqno minus base_seqno
 //!     ends                 n x (suffix_end, value_end), u16 each, or u32 if wide
@@ -21,6 +14,10 @@
 //! first four bytes of the suffix as a number. A seek is a binary search over heads, which lie in
 //! a few cache lines, and a comparison or two with keys.
 //!
+//! A loaded block is one piece of memory, the heads in front of the payload, and a few numbers beside
+//! the pointer to it. A read of a cached block that is cold in the processor's caches waits once for
+//! each piece that it goes through, so there is only one.
+//!
 //! *Unique keys* promises that no user key occurs twice in the block or continues in a neighbour,
 //! *all puts* that there is no tombstone: a reader that sees both, and no seqno above its own,
 //! need not look at kind and seqno.
@@ -31,24 +28,23 @@
 
 #![deny(clippy::indexing_slicing, clippy::expect_used, clippy::as_conversions)]
 
-use crate::format::codec::{Reader, put_u16, put_u32, put_u64};
-use crate::format::key::{Kind, Seqno};
+use crate::format::codec::{put_u16, put_u32};
+use crate::format::key::{Kind, Seqno, behind, order};
 use crate::format::limits::{SEQNO_MAX, USER_KEY_BYTES_MAX};
-use crate::slice::SliceOwner;
+use crate::sync::Arc;
+use crate::table::layout::{
+    FIXED_BYTES, FLAG_ALL_PUTS, FLAG_UNIQUE_KEYS, FLAG_WIDE, Fixed, HEAD_BYTES, Layout, to_usize,
+};
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
 use std::cmp::Ordering;
+use std::iter::repeat_n;
 use std::ops::Range;
 
 /// Most entries in one block.
 pub(crate) const ENTRIES_MAX: usize = 65_535;
 
-pub(crate) const FLAG_ALL_PUTS: u8 = 1;
-pub(crate) const FLAG_UNIQUE_KEYS: u8 = 2;
-const FLAG_WIDE: u8 = 4;
-const FLAGS_KNOWN: u8 = FLAG_ALL_PUTS | FLAG_UNIQUE_KEYS | FLAG_WIDE;
-
-const FIXED_BYTES: usize = 2 + 2 + 1 + 1 + 2 + 8 + 4 + 4;
-const _: () = assert!(FIXED_BYTES == 24);
+/// A slot of the cache, with its lock and a mark, fills a cache line.
+const _: () = assert!(size_of::<DataBlock>() <= 56);
 
 /// Collects entries and writes them as one payload.
 #[derive(Debug)]
@@ -129,13 +125,16 @@ impl DataBlockBuilder {
         ];
         let flags =
             flags.iter().filter(|(is_set, _)| *is_set).fold(0, |flags, (_, flag)| flags | flag);
-        put_u16(out, narrow(self.entries.len()));
-        put_u16(out, narrow(prefix_len));
-        out.extend_from_slice(&[flags, u8::try_from(width).unwrap_or_default()]);
-        put_u16(out, 0);
-        put_u64(out, base);
-        put_u32(out, wide(suffix_bytes));
-        put_u32(out, wide(self.values.len()));
+        let fixed = Fixed {
+            n: narrow(self.entries.len()),
+            prefix_len: narrow(prefix_len),
+            flags,
+            seqno_width: u8::try_from(width).unwrap_or_default(),
+            base_seqno: base,
+            suffix_bytes: wide(suffix_bytes),
+            value_bytes: wide(self.values.len()),
+        };
+        fixed.encode(out);
         if self.tombstones > 0 {
             out.extend(self.entries.iter().map(|entry| entry.kind.to_u8()));
         }
@@ -214,120 +213,64 @@ fn wide(len: usize) -> u32 {
     wide.unwrap_or_default()
 }
 
-/// A loaded block.
-#[derive(Debug)]
+/// A loaded block. A clone shares the bytes.
+#[derive(Clone, Debug)]
 pub(crate) struct DataBlock {
-    bytes: Vec<u8>,
-    /// For each entry the first four bytes of its suffix.
-    heads: Box<[u32]>,
+    /// For each entry its head, then the payload.
+    bytes: Arc<[u8]>,
     layout: Layout,
 }
 
-/// Where things are in the bytes. Constant after `parse`.
-#[derive(Clone, Copy, Debug)]
-struct Layout {
-    flags: u8,
-    seqno_width: usize,
-    base_seqno: Seqno,
-    max_seqno: Seqno,
-    kinds: usize,
-    deltas: usize,
-    ends: usize,
-    prefix: usize,
-    suffixes: usize,
-    values: usize,
-    end: usize,
-}
-
-impl Layout {
-    /// Reads the fixed part; `payload_start` is where the payload begins in the bytes of the block.
-    /// Returns the number of entries too.
-    fn decode(payload: &[u8], payload_start: usize) -> Option<(Layout, usize)> {
-        let mut reader = Reader::new(payload);
-        let n = usize::from(reader.u16()?);
-        let prefix_len = usize::from(reader.u16()?);
-        let flags = reader.u8()?;
-        let seqno_width = usize::from(reader.u8()?);
-        let reserved = reader.u16()?;
-        let base_seqno = reader.u64()?;
-        let suffix_bytes = usize::try_from(reader.u32()?).ok()?;
-        let value_bytes = usize::try_from(reader.u32()?).ok()?;
-        let is_known = n > 0
-            && flags & !FLAGS_KNOWN == 0
-            && matches!(seqno_width, 0 | 1 | 2 | 4 | 8)
-            && reserved == 0
-            && base_seqno <= SEQNO_MAX;
-        if !is_known {
-            return None;
-        }
-        let kinds = payload_start + FIXED_BYTES;
-        let deltas = kinds + if flags & FLAG_ALL_PUTS == 0 { n } else { 0 };
-        let ends = deltas + n * seqno_width;
-        let prefix = ends + n * if flags & FLAG_WIDE == 0 { 4 } else { 8 };
-        let suffixes = prefix + prefix_len;
-        let values = suffixes.checked_add(suffix_bytes)?;
-        let end = values.checked_add(value_bytes)?;
-        let max_seqno = base_seqno;
-        let layout = Layout {
-            flags,
-            seqno_width,
-            base_seqno,
-            max_seqno,
-            kinds,
-            deltas,
-            ends,
-            prefix,
-            suffixes,
-            values,
-            end,
-        };
-        (end == payload_start + payload.len()).then_some((layout, n))
-    }
-}
-
 impl DataBlock {
-    /// Takes the bytes of a block whose payload begins at `start`. `Err` says which rule is broken.
-    pub(crate) fn parse(bytes: Vec<u8>, start: usize) -> Result<DataBlock, &'static str> {
-        let payload = bytes.get(start..).unwrap_or_default();
-        let (layout, n) =
-            Layout::decode(payload, start).ok_or("the lengths in a block contradict each other")?;
-        let mut block = DataBlock { bytes, heads: Box::default(), layout };
-        block.check_ends(n)?;
+    /// Reads the payload of a block. `Err` says which rule is broken.
+    pub(crate) fn parse(payload: &[u8]) -> Result<DataBlock, &'static str> {
+        let layout =
+            Layout::decode(payload).ok_or("the lengths in a block contradict each other")?;
+        let mut bytes: Arc<[u8]> = repeat_n(0, layout.payload_start() + payload.len()).collect();
+        if let Some((_, room)) = own(&mut bytes).split_at_mut_checked(layout.payload_start()) {
+            room.copy_from_slice(payload);
+        }
+        let mut block = DataBlock { bytes, layout };
+        block.check_ends()?;
         block.check_kinds()?;
-        block.check_seqnos(n)?;
-        block.heads = (0..n).map(|index| head(block.suffix(index))).collect();
-        if !block.heads.is_sorted() {
+        block.check_seqnos()?;
+        let heads: Vec<u32> = (0..block.len()).map(|index| head(block.suffix(index))).collect();
+        if !heads.is_sorted() {
             return Err("the keys of a block are not sorted");
+        }
+        for (room, head) in own(&mut block.bytes).chunks_exact_mut(HEAD_BYTES).zip(heads) {
+            LittleEndian::write_u32(room, head);
         }
         Ok(block)
     }
 
-    fn check_ends(&self, n: usize) -> Result<(), &'static str> {
-        let Layout { prefix, suffixes, values, end, .. } = self.layout;
-        let suffix_len_max = USER_KEY_BYTES_MAX - (suffixes - prefix);
+    fn check_ends(&self) -> Result<(), &'static str> {
+        let Layout { prefix, suffixes, values, .. } = self.layout;
+        let suffix_len_max = USER_KEY_BYTES_MAX.saturating_sub(to_usize(suffixes - prefix));
         let mut before = (0, 0);
-        for index in 0..n {
+        for index in 0..self.len() {
             let after = self.ends(index);
             if after.0 < before.0 || after.1 < before.1 || after.0 - before.0 > suffix_len_max {
                 return Err("the entries of a block overlap");
             }
             before = after;
         }
-        if before != (values - suffixes, end - values) {
+        let values_len = self.bytes.len() - to_usize(values);
+        if before != (to_usize(values - suffixes), values_len) {
             return Err("the entries of a block do not fill it");
         }
         Ok(())
     }
 
     fn check_kinds(&self) -> Result<(), &'static str> {
-        let kinds = self.bytes.get(self.layout.kinds..self.layout.deltas).unwrap_or_default();
+        let kinds = self.bytes.get(self.layout.kinds()..self.layout.deltas()).unwrap_or_default();
         let is_known = |&number: &u8| entry_kind(number).is_some();
         if kinds.iter().all(is_known) { Ok(()) } else { Err("an entry has an unknown kind") }
     }
 
-    fn check_seqnos(&mut self, n: usize) -> Result<(), &'static str> {
+    fn check_seqnos(&mut self) -> Result<(), &'static str> {
         let room = SEQNO_MAX - self.layout.base_seqno;
-        for index in 0..n {
+        for index in 0..self.len() {
             let delta = self.delta(index);
             if delta > room {
                 return Err("an entry has a seqno above the largest");
@@ -339,7 +282,7 @@ impl DataBlock {
 
     /// Number of entries.
     pub(crate) fn len(&self) -> usize {
-        self.heads.len()
+        self.layout.entries()
     }
 
     /// Whether no entry is a tombstone.
@@ -358,26 +301,34 @@ impl DataBlock {
         self.layout.max_seqno
     }
 
-    /// Heap memory in bytes.
+    /// Heap memory in bytes; the block itself is in a slot of the cache, which is charged as a whole.
     pub(crate) fn memory_bytes(&self) -> usize {
-        size_of::<DataBlock>() + self.bytes.capacity() + size_of_val(&*self.heads)
+        // The counts of owners stand in front of the bytes.
+        2 * size_of::<usize>() + self.bytes.len()
     }
 
     /// What all user keys of the block begin with.
     pub(crate) fn prefix(&self) -> &[u8] {
-        self.bytes.get(self.layout.prefix..self.layout.suffixes).unwrap_or_default()
+        let Layout { prefix, suffixes, .. } = self.layout;
+        self.bytes.get(to_usize(prefix)..to_usize(suffixes)).unwrap_or_default()
     }
 
     /// What follows the prefix in this entry's user key.
     pub(crate) fn suffix(&self, index: usize) -> &[u8] {
-        let start = self.begin(index).0 + self.layout.suffixes;
-        let end = self.ends(index).0 + self.layout.suffixes;
+        let suffixes = to_usize(self.layout.suffixes);
+        let (start, end) = (self.begin(index).0 + suffixes, self.ends(index).0 + suffixes);
         self.bytes.get(start..end).unwrap_or_default()
     }
 
-    /// Where this entry's value is in [`bytes`](SliceOwner::bytes).
+    /// All bytes, to be shared by slices.
+    pub(crate) fn into_bytes(self) -> Arc<[u8]> {
+        self.bytes
+    }
+
+    /// Where this entry's value is in the bytes.
     pub(crate) fn value_range(&self, index: usize) -> Range<usize> {
-        self.begin(index).1 + self.layout.values..self.ends(index).1 + self.layout.values
+        let values = to_usize(self.layout.values);
+        self.begin(index).1 + values..self.ends(index).1 + values
     }
 
     pub(crate) fn value(&self, index: usize) -> &[u8] {
@@ -388,7 +339,7 @@ impl DataBlock {
         if self.is_all_puts() {
             return Kind::Put;
         }
-        let number = self.bytes.get(self.layout.kinds + index).copied().unwrap_or_default();
+        let number = self.bytes.get(self.layout.kinds() + index).copied().unwrap_or_default();
         // `parse` has seen that every number is known.
         entry_kind(number).unwrap_or(Kind::Put)
     }
@@ -406,24 +357,26 @@ impl DataBlock {
 
     /// Whether this entry's user key is `user_key`.
     pub(crate) fn key_equals(&self, index: usize, user_key: &[u8]) -> bool {
-        user_key.strip_prefix(self.prefix()).is_some_and(|rest| rest == self.suffix(index))
+        behind(user_key, self.prefix()).is_some_and(|rest| order(rest, self.suffix(index)).is_eq())
     }
 
     /// Number of the first entry at or behind (`user_key`, `seqno`); [`len`](DataBlock::len) if
     /// there is none.
     pub(crate) fn seek(&self, user_key: &[u8], seqno: Seqno) -> usize {
         let prefix = self.prefix();
-        let Some(rest) = user_key.strip_prefix(prefix) else {
-            return if user_key < prefix { 0 } else { self.len() };
+        let Some(rest) = behind(user_key, prefix) else {
+            return if order(user_key, prefix).is_lt() { 0 } else { self.len() };
         };
         let target = head(rest);
-        let low = self.heads.partition_point(|&own| own < target);
-        if self.heads.get(low) != Some(&target) || self.compare(low, rest, seqno).is_ge() {
+        let heads = self.heads();
+        let low = heads.partition_point(|own| LittleEndian::read_u32(own) < target);
+        let is_target = |own: &[u8; HEAD_BYTES]| LittleEndian::read_u32(own) == target;
+        if !heads.get(low).is_some_and(is_target) || self.compare(low, rest, seqno).is_ge() {
             return low;
         }
         // Several entries may begin with the same four bytes.
-        let same = self.heads.get(low..).unwrap_or_default();
-        let (mut low, mut high) = (low + 1, low + same.partition_point(|&own| own == target));
+        let same = heads.get(low..).unwrap_or_default();
+        let (mut low, mut high) = (low + 1, low + same.partition_point(is_target));
         while low < high {
             let middle = low.midpoint(high);
             if self.compare(middle, rest, seqno).is_lt() {
@@ -435,8 +388,12 @@ impl DataBlock {
         low
     }
 
+    fn heads(&self) -> &[[u8; HEAD_BYTES]] {
+        self.bytes.get(..self.layout.payload_start()).unwrap_or_default().as_chunks().0
+    }
+
     fn compare(&self, index: usize, rest: &[u8], seqno: Seqno) -> Ordering {
-        self.suffix(index).cmp(rest).then_with(|| seqno.cmp(&self.seqno(index)))
+        order(self.suffix(index), rest).then_with(|| seqno.cmp(&self.seqno(index)))
     }
 
     /// Ends of suffix and value of the entry before this one.
@@ -446,11 +403,11 @@ impl DataBlock {
 
     fn ends(&self, index: usize) -> (usize, usize) {
         if self.layout.flags & FLAG_WIDE == 0 {
-            let at = self.layout.ends + index * 4;
+            let at = to_usize(self.layout.ends) + index * 4;
             let both = self.bytes.get(at..at + 4).map_or(0, LittleEndian::read_u32);
             (to_usize(both & 0xffff), to_usize(both >> 16))
         } else {
-            let at = self.layout.ends + index * 8;
+            let at = to_usize(self.layout.ends) + index * 8;
             let suffix = self.bytes.get(at..at + 4).map_or(0, LittleEndian::read_u32);
             let value = self.bytes.get(at + 4..at + 8).map_or(0, LittleEndian::read_u32);
             (to_usize(suffix), to_usize(value))
@@ -458,8 +415,8 @@ impl DataBlock {
     }
 
     fn delta(&self, index: usize) -> u64 {
-        let width = self.layout.seqno_width;
-        let at = self.layout.deltas + index * width;
+        let width = self.layout.width();
+        let at = self.layout.deltas() + index * width;
         let delta = self.bytes.get(at..at + width).unwrap_or_default();
         match (width, delta) {
             (1, &[delta]) => u64::from(delta),
@@ -471,9 +428,11 @@ impl DataBlock {
     }
 }
 
-impl SliceOwner for DataBlock {
-    fn bytes(&self) -> &[u8] {
-        &self.bytes
+/// The bytes of a block that nobody else has seen yet.
+fn own(bytes: &mut Arc<[u8]>) -> &mut [u8] {
+    match Arc::get_mut(bytes) {
+        Some(bytes) => bytes,
+        None => unreachable!("a block that is being loaded has one owner"),
     }
 }
 
@@ -491,9 +450,4 @@ fn head(suffix: &[u8]) -> u32 {
 /// The kinds that entries of a table have.
 fn entry_kind(number: u8) -> Option<Kind> {
     Kind::from_u8(number).filter(|kind| matches!(kind, Kind::Put | Kind::Delete))
-}
-
-/// No platform that Rust supports with an operating system has a `usize` below 32 bits.
-fn to_usize(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }

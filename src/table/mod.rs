@@ -17,6 +17,7 @@ pub(crate) mod filter;
 pub(crate) mod footer;
 pub(crate) mod handle;
 pub(crate) mod index;
+pub(crate) mod layout;
 pub(crate) mod options;
 pub(crate) mod properties;
 pub(crate) mod reader;

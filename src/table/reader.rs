@@ -21,7 +21,7 @@ use crate::format::limits::FORMAT_VERSION;
 use crate::format::range_tombstone::Fragments;
 use crate::format::table_facts::TableFacts;
 use crate::fs::FileKind;
-use crate::slice::{Slice, SliceOwner};
+use crate::slice::Slice;
 use crate::sync::Arc;
 use crate::table::block::{BlockFile, BlockHandle, BlockType};
 use crate::table::context::TableContext;
@@ -171,7 +171,7 @@ impl Table {
     }
 
     /// Data block `number`, from the cache or the file.
-    pub(crate) fn load(&self, number: usize, fill: Fill) -> Result<Arc<DataBlock>> {
+    pub(crate) fn load(&self, number: usize, fill: Fill) -> Result<DataBlock> {
         if let Some(block) = self.slots.get(number) {
             return Ok(block);
         }
@@ -179,7 +179,7 @@ impl Table {
         let block = self.read(handle, BlockType::Data)?;
         Ok(match fill {
             Fill::Cache => self.keep(number, block),
-            Fill::Nothing => Arc::new(block),
+            Fill::Nothing => block,
         })
     }
 
@@ -200,7 +200,7 @@ impl Table {
     }
 
     /// A partition of the index. Partitions always go into the cache: they serve many blocks.
-    pub(crate) fn load_partition(&self, partition: usize) -> Result<Arc<DataBlock>> {
+    pub(crate) fn load_partition(&self, partition: usize) -> Result<DataBlock> {
         let slot = self.index.data_blocks() + partition;
         if let Some(block) = self.slots.get(slot) {
             return Ok(block);
@@ -227,9 +227,9 @@ impl Table {
         read_slots(&self.file, handle, block_type)
     }
 
-    fn keep(&self, slot: usize, block: DataBlock) -> Arc<DataBlock> {
+    fn keep(&self, slot: usize, block: DataBlock) -> DataBlock {
         let bytes = block.memory_bytes();
-        self.slots.insert(slot, Arc::new(block), bytes)
+        self.slots.insert(slot, block, bytes)
     }
 
     pub(crate) fn corrupt(&self, offset: u64, what: &'static str) -> Error {
@@ -237,12 +237,11 @@ impl Table {
     }
 }
 
-fn found(block: Arc<DataBlock>, index: usize) -> Found {
+fn found(block: DataBlock, index: usize) -> Found {
     let (seqno, kind) = (block.seqno(index), block.kind(index));
     let range = block.value_range(index);
-    let len = range.len();
-    let owner: Arc<dyn SliceOwner> = block;
-    Found { seqno, kind, value: Slice::shared(owner, range.start, len) }
+    let value = Slice::shared(block.into_bytes(), range.start, range.len());
+    Found { seqno, kind, value }
 }
 
 /// Opens the file and checks what the footer says against the facts.
@@ -331,6 +330,6 @@ pub(crate) fn read_slots(
     block_type: BlockType,
 ) -> Result<DataBlock> {
     let raw = file.read(handle, block_type)?;
-    DataBlock::parse(raw.bytes, raw.start)
+    DataBlock::parse(raw.payload())
         .map_err(|what| Error::corruption(&file.path, handle.offset, what))
 }

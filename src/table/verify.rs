@@ -13,9 +13,10 @@ use crate::format::codec::usize_to_u64;
 use crate::format::key::{Kind, Seqno, compare};
 use crate::format::limits::SEQNO_MAX;
 use crate::table::block::{BlockHandle, BlockType};
-use crate::table::data_block::{DataBlock, FLAG_ALL_PUTS, FLAG_UNIQUE_KEYS};
+use crate::table::data_block::DataBlock;
 use crate::table::filter::filter_hash;
 use crate::table::index::{FLAG_TOMBSTONES_ONLY, Index, IndexEntry, PARTITION_ENTRIES};
+use crate::table::layout::{FLAG_ALL_PUTS, FLAG_UNIQUE_KEYS};
 use crate::table::properties::Properties;
 use crate::table::reader::{Table, read_slots};
 
@@ -76,7 +77,7 @@ impl<'a> Walk<'a> {
         self.claim(entry.handle)?;
         let raw = self.table.file.read(entry.handle, BlockType::Data)?;
         self.add_crc(raw.crc);
-        let block = DataBlock::parse(raw.bytes, raw.start).map_err(|what| self.corrupt(what))?;
+        let block = DataBlock::parse(raw.payload()).map_err(|what| self.corrupt(what))?;
         let first_repeats = number > 0 && block.key_equals(0, &self.last_key);
         if first_repeats && (self.last_has_unique_keys || block.has_unique_keys()) {
             return Err(self.corrupt("a key is cut, but its blocks say their keys are unique"));

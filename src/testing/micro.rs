@@ -44,7 +44,7 @@ impl BlockSubject {
         }
         let mut payload = Vec::new();
         builder.finish(&mut payload);
-        let block = DataBlock::parse(payload, 0).expect("what is built is a block");
+        let block = DataBlock::parse(&payload).expect("what is built is a block");
         BlockSubject { block, entries }
     }
 

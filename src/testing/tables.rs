@@ -24,7 +24,7 @@ const KEYS_BYTES_MAX: usize = 1 << 20;
 /// The payload of a data block. Accepted if its keys are in order, which `parse` leaves to others.
 #[must_use]
 pub fn block(bytes: &[u8]) -> bool {
-    let Ok(block) = DataBlock::parse(bytes.to_vec(), 0) else { return false };
+    let Ok(block) = DataBlock::parse(bytes) else { return false };
     assert!(block.len() > 0, "an empty block is refused");
     assert!(block.len() * 4 <= bytes.len(), "entries are bounded by the bytes");
     let behind = (block.suffix(block.len()), block.value(block.len()));
@@ -63,7 +63,7 @@ fn check_sorted_block(block: &DataBlock, entries: &[Entry]) {
     }
     let mut bytes = Vec::new();
     again.finish(&mut bytes);
-    let again = DataBlock::parse(bytes, 0).expect("what is built is a block");
+    let again = DataBlock::parse(&bytes).expect("what is built is a block");
     let mut key = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
         again.write_key(index, &mut key);

@@ -4,7 +4,7 @@
 //! of a level stand as numbers side by side: the eight bytes behind the prefix that all of them
 //! share. Only where such heads are equal are keys compared.
 
-use crate::format::key::head;
+use crate::format::key::{head, order};
 use std::cmp::Ordering;
 
 /// The smallest keys of the tables of one level, which are sorted.
@@ -35,14 +35,14 @@ impl Fences {
         smallest: impl Fn(usize) -> &'a [u8],
     ) -> Option<usize> {
         let shared = self.prefix.len().min(key.len());
-        let count = match key[..shared].cmp(&self.prefix[..]) {
+        let count = match order(&key[..shared], &self.prefix) {
             Ordering::Less => 0,
             Ordering::Greater => self.heads.len(),
             Ordering::Equal => {
                 let wanted = head(&key[shared..]);
                 let below = self.heads.partition_point(|&head| head < wanted);
                 let equal = self.heads[below..].partition_point(|&head| head == wanted);
-                below + count_while(equal, |index| smallest(below + index) <= key)
+                below + count_while(equal, |index| order(smallest(below + index), key).is_le())
             }
         };
         count.checked_sub(1)

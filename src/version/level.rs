@@ -4,11 +4,13 @@
 //! every other level is sorted by bounds, and no two tables share a user key (an exclusive end may
 //! touch the next smallest key).
 
+use crate::format::key::order;
 use crate::format::table_facts::TableFacts;
 use crate::sync::Arc;
 use crate::table::Handle;
 use crate::version::fences::Fences;
 use std::cmp::Reverse;
+use std::ops::Range;
 
 /// Tables that are sorted and disjoint: one run.
 pub(crate) type Run = Arc<[Arc<Handle>]>;
@@ -18,6 +20,7 @@ pub(crate) type Run = Arc<[Arc<Handle>]>;
 pub(crate) struct Level {
     tables: Run,
     fences: Fences,
+    has_range_tombstones: bool,
 }
 
 impl Level {
@@ -32,12 +35,33 @@ impl Level {
                 tables.iter().map(|table| table.facts().smallest.as_slice()).collect();
             fences = Fences::new(&smallest);
         }
-        Level { tables: tables.into(), fences }
+        let has_range_tombstones = tables.iter().any(|table| table.facts().range_deletes > 0);
+        Level { tables: tables.into(), fences, has_range_tombstones }
     }
 
     /// The tables in the order of the level.
     pub(crate) fn tables(&self) -> &Run {
         &self.tables
+    }
+
+    /// Whether any table of the level has a range tombstone.
+    pub(crate) fn has_range_tombstones(&self) -> bool {
+        self.has_range_tombstones
+    }
+
+    /// Which tables have bounds that reach into `start..end` (`None`: without end). Requires: the
+    /// level is not level 0.
+    pub(crate) fn reaching(&self, start: &[u8], end: Option<&[u8]>) -> Range<usize> {
+        let smallest = |index: usize| self.tables[index].facts().smallest.as_slice();
+        let first = match self.fences.find(start, smallest) {
+            None => 0,
+            Some(last) => last + usize::from(self.tables[last].facts().ends_before(start)),
+        };
+        let is_before = |table: &Arc<Handle>, end| order(&table.facts().smallest, end).is_lt();
+        let end = end.map_or(self.tables.len(), |end| {
+            self.tables.partition_point(|table| is_before(table, end))
+        });
+        first..end.max(first)
     }
 
     /// The one table whose bounds contain this user key. Requires: the level is not level 0.

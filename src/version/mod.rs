@@ -6,6 +6,7 @@ pub(crate) mod shape;
 #[expect(clippy::module_inception, reason = "a version is what this room is about")]
 mod version;
 
+pub(crate) use crate::version::level::Run;
 pub(crate) use crate::version::version::Version;
 
 #[cfg(test)]

@@ -133,7 +133,7 @@ fn impossible_edits_are_refused() {
 }
 
 #[test]
-fn overlapping_tables_share_the_half_open_range() {
+fn tables_that_reach_into_a_range_share_a_key_with_it() {
     let (_, version) = with(&[Edit {
         added: vec![
             (1, exclusive(table(1, "b", "d", (1, 1)))),
@@ -143,7 +143,9 @@ fn overlapping_tables_share_the_half_open_range() {
         ..Edit::default()
     }]);
     let found = |start: &str, end: Option<&str>| {
-        ids(&version.overlapping(1, start.as_bytes(), end.map(str::as_bytes)))
+        let level = version.sorted_levels().next().unwrap();
+        let reach = level.reaching(start.as_bytes(), end.map(str::as_bytes));
+        ids(&level.tables()[reach])
     };
     assert_eq!(found("", None), [1, 2, 3]);
     assert_eq!(found("a", Some("b")), [0_u64; 0]);
@@ -151,4 +153,6 @@ fn overlapping_tables_share_the_half_open_range() {
     assert_eq!(found("d", Some("h")), [2]);
     assert_eq!(found("f", Some("h\0")), [2, 3]);
     assert_eq!(found("l", None), [0_u64; 0]);
+    assert_eq!(found("f\0", Some("g")), [0_u64; 0]);
+    assert_eq!(found("i", Some("b")), [0_u64; 0], "the wrong way round is empty");
 }

@@ -119,19 +119,9 @@ impl Version {
         self.levels.get(level)?.table_for(user_key)
     }
 
-    /// The tables of a level whose bounds reach into `start..end` (`None`: without end), in the
-    /// order of the level.
-    pub(crate) fn overlapping(
-        &self,
-        level: usize,
-        start: &[u8],
-        end: Option<&[u8]>,
-    ) -> Vec<Arc<Handle>> {
-        let reaches = |table: &&Arc<Handle>| {
-            let facts = table.facts();
-            !facts.ends_before(start) && end.is_none_or(|end| facts.smallest.as_slice() < end)
-        };
-        self.level(level).iter().filter(reaches).map(Arc::clone).collect()
+    /// The levels that are one run each, from the upper ones down.
+    pub(crate) fn sorted_levels(&self) -> impl Iterator<Item = &Level> {
+        self.levels.iter().skip(1).map(|level| &**level)
     }
 
     /// All tables, upper levels first.

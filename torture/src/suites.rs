@@ -1,6 +1,7 @@
 //! The list of suites: name, what it does, how long a default run takes, and its door.
 
 use crate::bounds::Bounds;
+use crate::crash;
 use crate::outcome::Outcome;
 
 /// One long test.
@@ -17,4 +18,9 @@ pub struct Suite {
 }
 
 /// All of them.
-pub const SUITES: &[Suite] = &[];
+pub const SUITES: &[Suite] = &[Suite {
+    name: "crash",
+    about: "Cuts the power at every moment of every short story, and of long ones by chance",
+    seconds: 240,
+    run: crash::run,
+}];

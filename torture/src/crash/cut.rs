@@ -1,9 +1,9 @@
 //! The log, cut at every byte and damaged in the middle: a torn end is forgiven, reported and kept;
 //! anything else is refused, and the directory stays as it was.
 
-use crate::directory::{ending, files};
-use crate::oracle::{check_report, shown};
-use crate::story::{Contents, HOME, Story, options};
+use crate::crash::directory::{ending, files};
+use crate::crash::oracle::{check_report, shown};
+use crate::crash::story::{Contents, HOME, Story, options};
 use siltstone::fs::{CrashProfile, LintFileSystem, SimulatedFileSystem};
 use siltstone::{Db, ErrorKind};
 use std::path::{Path, PathBuf};

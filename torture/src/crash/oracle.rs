@@ -3,7 +3,7 @@
 //! Accepted is exactly the state after the first `count` events, for one count between the last
 //! event that was promised and the last one that was begun. No half batch, no hole, nothing invented.
 
-use crate::story::{Contents, Entries, Story, What};
+use crate::crash::story::{Contents, Entries, Story, What};
 use siltstone::fs::CrashProfile;
 use siltstone::{Db, Keyspace, RecoveryReport};
 use std::collections::{BTreeMap, BTreeSet};

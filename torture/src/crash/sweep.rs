@@ -1,11 +1,12 @@
-//! The sweep: cuts the power at every moment of a story, in every way, and again inside recovery.
+//! The sweep: cuts the power at the moments of a story, in every way, and again inside recovery.
 
-use crate::directory::{self, Burnt};
-use crate::oracle::{Candidates, Keys, check_report, shown, summary};
-use crate::story::{Contents, HOME, Story, options};
+use crate::crash::directory::{self, Burnt};
+use crate::crash::oracle::{Candidates, Keys, check_report, shown, summary};
+use crate::crash::story::{Contents, HOME, Story, options};
 use siltstone::fs::{CrashProfile, LintFileSystem, SimulatedFileSystem};
-use siltstone::{Db, ErrorKind};
-use std::collections::{BTreeMap, BTreeSet};
+use siltstone::{Db, ErrorKind, Recovery};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::RangeInclusive;
 
 /// The key that is written after a recovery, to see that life goes on.
 const WRITTEN_AFTER: &str = "~after";
@@ -14,22 +15,21 @@ const WRITTEN_AFTER: &str = "~after";
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
     /// Seeds of the profiles that know chance.
-    seeds: u64,
+    pub(crate) seeds: u64,
+    /// Added to all of them.
+    pub(crate) seed: u64,
+    /// One in so many moments, from a start that the seed gives.
+    pub(crate) stride: usize,
     /// One in so many distinct states is crashed again inside its recovery.
-    nested_every: usize,
+    pub(crate) nested_every: usize,
     /// One in so many moments of that recovery.
-    nested_stride: usize,
+    pub(crate) nested_stride: usize,
 }
 
-impl Effort {
-    pub(crate) fn from_environment() -> Effort {
-        if std::env::var_os("SILTSTONE_CRASH_FULL").is_some() {
-            Effort { seeds: 16, nested_every: 2, nested_stride: 3 }
-        } else {
-            Effort { seeds: 2, nested_every: 24, nested_stride: 11 }
-        }
-    }
-}
+/// What an ordinary test run tries of each story.
+#[cfg(test)]
+pub(crate) const SMALL: Effort =
+    Effort { seeds: 2, seed: 0, stride: 1, nested_every: 24, nested_stride: 11 };
 
 /// What was hit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub(crate) struct Hits {
     /// Crashes tried, and different disks among them.
     pub(crate) crashes: usize,
     pub(crate) distinct: usize,
+    /// Those disks, but for the ones that only chance tells apart: lost sectors.
+    pub(crate) prints: HashSet<u64>,
     /// Different disks of each profile on which something was lost.
     pub(crate) lossy: BTreeMap<CrashProfile, usize>,
     pub(crate) torn_tails: usize,
@@ -46,6 +48,8 @@ pub(crate) struct Hits {
     pub(crate) orphan_tables: usize,
     /// Recoveries that wrote tables from the log.
     pub(crate) replays: usize,
+    /// Recoveries up to a point in time, which skip what is damaged.
+    pub(crate) points_in_time: usize,
     /// Crashes inside a recovery, and inside the recovery of that.
     pub(crate) nested: usize,
     pub(crate) nested_twice: usize,
@@ -60,7 +64,7 @@ struct Found {
 }
 
 /// A disk on which a recovery ran, and after that a commit of one put.
-struct Recovery {
+struct Recovered {
     disk: SimulatedFileSystem,
     found: Found,
     opened: usize,
@@ -78,17 +82,36 @@ impl Drop for Place {
     }
 }
 
-/// Crashes a story at every moment.
-pub(crate) fn sweep(story: &Story) -> Hits {
+impl Hits {
+    /// Adds what another story hit.
+    pub(crate) fn absorb(&mut self, other: Hits) {
+        self.crashes += other.crashes;
+        self.distinct += other.distinct;
+        self.prints.extend(other.prints);
+        for (profile, count) in other.lossy {
+            *self.lossy.entry(profile).or_default() += count;
+        }
+        self.torn_tails += other.torn_tails;
+        self.gaps += other.gaps;
+        self.orphan_tables += other.orphan_tables;
+        self.replays += other.replays;
+        self.points_in_time += other.points_in_time;
+        self.nested += other.nested;
+        self.nested_twice += other.nested_twice;
+    }
+}
+
+/// Crashes a story at its moments in a range, which may reach to its last one.
+pub(crate) fn sweep(story: &Story, moments: RangeInclusive<usize>, effort: Effort) -> Hits {
     Sweep {
         story,
-        effort: Effort::from_environment(),
+        effort,
         keys: story.keys(),
         burnt: Burnt::of(&story.disk),
         known: BTreeMap::new(),
         hits: Hits::default(),
     }
-    .run()
+    .run(moments)
 }
 
 struct Sweep<'a> {
@@ -112,16 +135,20 @@ fn knows_chance(profile: CrashProfile) -> bool {
 }
 
 impl Sweep<'_> {
-    fn run(mut self) -> Hits {
+    fn run(mut self, moments: RangeInclusive<usize>) -> Hits {
         let mut lossy: BTreeMap<CrashProfile, BTreeSet<u64>> = BTreeMap::new();
-        for moment in 0..=self.story.disk.history_len() {
+        let skipped = usize::try_from(self.effort.seed).unwrap_or_default() % self.effort.stride;
+        for moment in moments.skip(skipped).step_by(self.effort.stride) {
             let candidates = Candidates::at(self.story, moment);
             let whole = self.story.disk.crash_at(moment, CrashProfile::Kill, 0).fingerprint();
             for profile in CrashProfile::ALL {
                 let seeds = if knows_chance(profile) { self.effort.seeds } else { 1 };
                 for seed in 0..seeds {
-                    let seed = seed * 1_000_003 + moment as u64;
+                    let seed = (self.effort.seed + seed) * 1_000_003 + moment as u64;
                     let print = self.crash(moment, profile, seed, &candidates);
+                    if profile != CrashProfile::RandomSectors {
+                        self.hits.prints.insert(print);
+                    }
                     if print != whole {
                         lossy.entry(profile).or_default().insert(print);
                     }
@@ -151,6 +178,9 @@ impl Sweep<'_> {
             let names = directory::names(&disk);
             let what = format!("{profile:?} seed {seed} at {moment} after {last:?}: {names:?}");
             let _place = Place(what);
+            if self.known.len().is_multiple_of(self.effort.nested_every) {
+                self.recover_to_a_point(&disk, profile, candidates);
+            }
             let recovery = self.recover(disk, self.burnt.at(moment).to_vec());
             self.known.insert(key, recovery.found.clone());
             if self.known.len().is_multiple_of(self.effort.nested_every) {
@@ -176,8 +206,23 @@ impl Sweep<'_> {
         print
     }
 
+    /// Opens a copy of what is left with the recovery that goes as far as it can.
+    fn recover_to_a_point(
+        &mut self,
+        disk: &SimulatedFileSystem,
+        profile: CrashProfile,
+        candidates: &Candidates,
+    ) {
+        let lint = LintFileSystem::new(disk.copy());
+        let db = options(lint, 1).recovery(Recovery::PointInTime).open(HOME).unwrap();
+        let contents = shown(&db, &self.keys);
+        let is_right = candidates.accept(profile, &contents, None);
+        assert!(is_right, "up to a point in time: found {}", summary(&contents));
+        self.hits.points_in_time += 1;
+    }
+
     /// Opens what is left, looks at everything, writes, and opens again and again.
-    fn recover(&mut self, disk: SimulatedFileSystem, burnt: Vec<String>) -> Recovery {
+    fn recover(&mut self, disk: SimulatedFileSystem, burnt: Vec<String>) -> Recovered {
         let tables = directory::ending(&disk, ".sst");
         let db = open(&disk);
         let opened = disk.history_len();
@@ -212,12 +257,12 @@ impl Sweep<'_> {
         assert_eq!(shown(&db, &self.keys), after, "a second open shows the same");
         let report = db.recovery_report();
         assert!(report.is_clean() && report.replayed_batches == 0, "{report:?}");
-        Recovery { disk, found, opened, acknowledged }
+        Recovered { disk, found, opened, acknowledged }
     }
 
     /// Crashes at moments of a recovery, and at moments of the recovery of that. Before the open
     /// returned, what is found is what `accept` accepts; after that it is what was shown.
-    fn crash_again(&mut self, recovery: &Recovery, accept: &dyn Fn(&Found) -> bool) {
+    fn crash_again(&mut self, recovery: &Recovered, accept: &dyn Fn(&Found) -> bool) {
         let mut turn = self.known.len();
         let mut moment = turn % self.effort.nested_stride;
         while moment <= recovery.acknowledged {
@@ -253,7 +298,7 @@ impl Found {
     }
 }
 
-impl Recovery {
+impl Recovered {
     fn check_nested(&self, moment: usize, found: &Found, accept: &dyn Fn(&Found) -> bool) {
         let with_written = self.found.with_written();
         let is_right = if moment < self.opened {

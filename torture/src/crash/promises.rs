@@ -1,7 +1,7 @@
 //! What an open shows is durable, whatever it was found in.
 
-use crate::oracle::{Keys, shown};
-use crate::story::{HOME, options};
+use crate::crash::oracle::{Keys, shown};
+use crate::crash::story::{HOME, options};
 use siltstone::fs::{
     CrashProfile, Fault, FaultFileSystem, FileKind, FileSystem, LintFileSystem, Operation,
     SimulatedFileSystem, Trigger,

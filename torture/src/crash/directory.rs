@@ -1,11 +1,10 @@
 //! The files of a database, seen from outside: nothing is left behind, no number is used twice.
 
-use crate::story::HOME;
+use crate::crash::story::HOME;
 use siltstone::Db;
 use siltstone::fs::SimulatedFileSystem;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
-use std::path::Path;
 
 /// The names in the directory, sorted.
 pub(crate) fn names(disk: &SimulatedFileSystem) -> Vec<String> {
@@ -18,11 +17,12 @@ pub(crate) fn ending(disk: &SimulatedFileSystem, ending: &str) -> Vec<String> {
 }
 
 /// Every file with its bytes, also those in `lost/`. The lock holds nothing and belongs to nobody.
-pub(crate) fn files(disk: &SimulatedFileSystem) -> BTreeMap<String, Vec<u8>> {
-    let lost = Path::new(HOME).join("lost");
+#[cfg(test)]
+pub(crate) fn files(disk: &SimulatedFileSystem) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let lost = std::path::Path::new(HOME).join("lost");
     let kept = disk.names(&lost).into_iter().map(|name| format!("lost/{}", name.display()));
     let all = names(disk).into_iter().chain(kept).filter(|name| name != "LOCK");
-    let read = |name: String| Some((name.clone(), disk.read(Path::new(HOME).join(name))?));
+    let read = |name: String| Some((name.clone(), disk.read(std::path::Path::new(HOME).join(name))?));
     all.filter_map(read).collect()
 }
 

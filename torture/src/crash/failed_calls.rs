@@ -3,8 +3,8 @@
 //!
 //! Every commit writes a key of its own, so what is found tells which commits are there.
 
-use crate::oracle::{Keys, shown};
-use crate::story::{HOME, options};
+use crate::crash::oracle::{Keys, shown};
+use crate::crash::story::{HOME, options};
 use siltstone::fs::{
     CrashProfile, Fault, FaultFileSystem, FileKind, LintFileSystem, Operation, SimulatedFileSystem,
     Trigger,
