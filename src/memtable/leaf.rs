@@ -305,15 +305,18 @@ mod tests {
     use crate::memtable::arena::Arena;
     use crate::memtable::leaf::{CAPACITY, Leaf};
     use crate::memtable::record::Record;
+    use byteorder::{BigEndian, ByteOrder};
 
     fn record(arena: &Arena, number: u64) -> Record<'_> {
-        Record::store(arena, [b"0000", &number.to_be_bytes()], 1, Kind::Put, b"")
+        let mut key = [0; 8];
+        BigEndian::write_u64(&mut key, number);
+        Record::store(arena, [b"0000", &key], 1, Kind::Put, b"")
     }
 
     fn numbers(leaf: &Leaf) -> Vec<u64> {
         let moment = leaf.now();
         let records = (0..moment.count()).map(|place| leaf.record(moment, place).unwrap());
-        let numbers = records.map(|it| u64::from_be_bytes(it.user_key()[4..].try_into().unwrap()));
+        let numbers = records.map(|it| BigEndian::read_u64(&it.user_key()[4..]));
         let numbers = numbers.collect();
         assert!(leaf.still(moment));
         numbers

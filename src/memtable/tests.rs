@@ -107,7 +107,7 @@ fn leaves_are_split_wherever_entries_arrive() {
         |i| if i % 2 == 0 { i } else { COUNT * 2 - i },
     ];
     for order in orders {
-        let key = |i| user_key(i as u32 % 3, &order(i).to_be_bytes());
+        let key = |i| user_key(i as u32 % 3, format!("{:08}", order(i)).as_bytes());
         let writes: Vec<_> = (0..COUNT).map(|i| (key(i), true)).collect();
         let (memtable, model) = filled(&writes);
         let mut cursor = memtable.cursor();
@@ -133,7 +133,7 @@ fn readers_at_the_end_of_a_leaf_that_is_split_miss_nothing() {
     const COUNT: u64 = if cfg!(miri) { 100 } else { 20_000 };
     let memtable = Arc::new(Memtable::new(1));
     let finished = AtomicU64::new(0);
-    let key = |number: u64| user_key(0, &number.to_be_bytes());
+    let key = |number: u64| user_key(0, format!("{number:08}").as_bytes());
     thread::scope(|scope| {
         scope.spawn(|| {
             for number in 1..=COUNT {
