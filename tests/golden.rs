@@ -1,7 +1,7 @@
 //! Golden databases: directories of every published format, committed, which open for ever.
 //!
 //! `tests/fixtures/format-N/` holds databases that the first release of format N wrote: `closed`
-//! (cleanly), `killed` (with a log to replay) and `compressed`. Each is opened from a copy and must
+//! (cleanly), `killed` (with a log to replay), `compressed`, and `blocked` (filters in lines). Each is opened from a copy and must
 //! hold exactly what the story below put in. A fixture is never changed once its format is published:
 //! a new format gets a folder of its own, and the old ones go on opening.
 //!
@@ -17,7 +17,7 @@
 )]
 
 use siltstone::fs::SimulatedFileSystem;
-use siltstone::{Background, Batch, Compression, Db, Durability, Error, Options};
+use siltstone::{Background, Batch, Compression, Db, Durability, Error, FilterKind, Options};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -110,7 +110,12 @@ fn generate(name: &str) -> Files {
         "compressed" => Compression::Zstd(1),
         _ => Compression::None,
     };
-    let db = options(&disk, compression).open("data").unwrap();
+    // The first three were written when this was the only filter.
+    let filter = match name {
+        "blocked" => FilterKind::Blocked { bits_per_key: 10 },
+        _ => FilterKind::Bloom { bits_per_key: 10 },
+    };
+    let db = options(&disk, compression).filter(filter).open("data").unwrap();
     write_story(&db);
     match name {
         "killed" => write_tail(&db),
@@ -166,11 +171,12 @@ fn databases_of_format_1_open_and_hold_what_was_written() {
     assert_opens("closed", &committed("format-1", "closed"), &expected(false));
     assert_opens("killed", &committed("format-1", "killed"), &expected(true));
     assert_opens("compressed", &committed("format-1", "compressed"), &expected(false));
+    assert_opens("blocked", &committed("format-1", "blocked"), &expected(false));
 }
 
 #[test]
 fn this_build_writes_the_bytes_of_the_newest_format() {
-    for name in ["closed", "killed", "compressed"] {
+    for name in ["closed", "killed", "compressed", "blocked"] {
         let generated = generate(name);
         assert_eq!(generated, generate(name), "the same story makes the same bytes");
         if REGENERATE {
@@ -200,7 +206,7 @@ fn this_build_writes_the_bytes_of_the_newest_format() {
 
 #[test]
 fn the_story_puts_every_kind_of_file_into_the_fixtures() {
-    for name in ["closed", "killed", "compressed"] {
+    for name in ["closed", "killed", "compressed", "blocked"] {
         let files = committed(NEWEST, name);
         let has = |end: &str| files.keys().any(|file| file.contains(end));
         assert!(has("CURRENT") && has("MANIFEST-") && has(".sst"), "{name}: {:?}", files.keys());

@@ -6,7 +6,9 @@
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use siltstone::FilterKind;
-use siltstone::testing::micro::{BlockSubject, FilterSubject, MemtableSubject, MergeSubject};
+use siltstone::testing::micro::{
+    BlockSubject, FilterSubject, MemtableSubject, MergeSubject, user_key,
+};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -29,11 +31,11 @@ fn block(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("block");
     for kilobytes in [4, 8, 16] {
         let subject = BlockSubject::new(kilobytes << 10);
-        let mut numbers = random(subject.numbers());
+        let mut keys = random(subject.numbers()).map(user_key);
         group.bench_function(BenchmarkId::new("seek", format!("{kilobytes}KiB")), |bencher| {
             bencher.iter_batched(
-                || numbers.next().expect("endless"),
-                |number| black_box(subject.seek(number)),
+                || keys.next().expect("endless"),
+                |key| black_box(subject.seek(&key)),
                 BatchSize::SmallInput,
             );
         });
@@ -43,17 +45,20 @@ fn block(criterion: &mut Criterion) {
 
 fn filter(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("filter");
-    let kinds = [("bloom", FilterKind::Bloom { bits_per_key: 10 })];
+    let kinds = [
+        ("bloom", FilterKind::Bloom { bits_per_key: 10 }),
+        ("blocked", FilterKind::Blocked { bits_per_key: 10 }),
+    ];
     for (name, kind) in kinds {
         for keys in [100_000, 1_000_000] {
             let subject = FilterSubject::new(kind, keys);
             for (what, odd) in [("present", 0), ("absent", 1)] {
-                let mut numbers = random(keys).map(|number| number * 2 + odd);
+                let mut wanted = random(keys).map(|number| user_key(number * 2 + odd));
                 let id = BenchmarkId::new(format!("{name}/{what}"), keys);
                 group.bench_function(id, |bencher| {
                     bencher.iter_batched(
-                        || numbers.next().expect("endless"),
-                        |number| black_box(subject.may_contain(number)),
+                        || wanted.next().expect("endless"),
+                        |key| black_box(subject.may_contain(&key)),
                         BatchSize::SmallInput,
                     );
                 });
@@ -90,12 +95,12 @@ fn memtable(criterion: &mut Criterion) {
         });
     }
     group.throughput(Throughput::Elements(1));
-    let mut numbers =
-        random(u64::MAX).take(ENTRIES as usize).collect::<Vec<_>>().into_iter().cycle();
+    let keys: Vec<_> = random(u64::MAX).take(ENTRIES as usize).map(user_key).collect();
+    let mut keys = keys.into_iter().cycle();
     group.bench_function("get", |bencher| {
         bencher.iter_batched(
-            || numbers.next().expect("endless"),
-            |number| assert!(black_box(subject.contains(number))),
+            || keys.next().expect("endless"),
+            |key| assert!(black_box(subject.contains(&key))),
             BatchSize::SmallInput,
         );
     });

@@ -3,6 +3,7 @@
 //! ```text
 //! payload := kind u8 | what the kind says
 //! kind 1  := the bytes of the bloomfilter crate: a Bloom<u64> over filter_hash(user key)
+//! kind 2  := lines, see `blocked`
 //! ```
 //!
 //! A filter knows user keys, whatever their versions, and nothing of range tombstones: those are
@@ -14,6 +15,7 @@
 
 #![deny(clippy::indexing_slicing, clippy::expect_used, clippy::as_conversions)]
 
+use crate::table::blocked::BlockedFilter;
 use crate::table::options::FilterKind;
 use bloomfilter::Bloom;
 use std::fmt;
@@ -21,6 +23,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// On disk: never change a number, never reuse one.
 const KIND_BLOOM: u8 = 1;
+const KIND_BLOCKED: u8 = 2;
 
 const SEED: [u8; 32] = *b"siltstone bloom: two halves vary";
 
@@ -62,18 +65,28 @@ impl FilterBuilder {
     pub(crate) fn size_bytes(&self) -> usize {
         match self.kind {
             FilterKind::None => 0,
-            FilterKind::Bloom { bits_per_key } => bitmap_bytes(bits_per_key, self.hashes.len()),
+            FilterKind::Bloom { bits_per_key } | FilterKind::Blocked { bits_per_key } => {
+                bitmap_bytes(bits_per_key, self.hashes.len())
+            }
         }
     }
 
     /// The payload; `None` if the table is to have no filter, or has no keys.
     pub(crate) fn finish(self) -> Option<Vec<u8>> {
         let bits_per_key = match self.kind {
-            FilterKind::None | FilterKind::Bloom { bits_per_key: 0 } => return None,
-            FilterKind::Bloom { bits_per_key } => bits_per_key,
+            FilterKind::None => 0,
+            FilterKind::Bloom { bits_per_key } | FilterKind::Blocked { bits_per_key } => {
+                bits_per_key
+            }
         };
-        if self.hashes.is_empty() {
+        if self.hashes.is_empty() || bits_per_key == 0 {
             return None;
+        }
+        if matches!(self.kind, FilterKind::Blocked { .. }) {
+            let bits = usize::try_from(bits_per_key.min(BITS_PER_KEY_MAX)).unwrap_or_default();
+            let mut payload = vec![KIND_BLOCKED];
+            BlockedFilter::build(&self.hashes, bits)?.encode(&mut payload);
+            return Some(payload);
         }
         let keys = self.hashes.len();
         // No filter is better than none at all when it cannot be made: reads are slower.
@@ -96,6 +109,7 @@ fn bitmap_bytes(bits_per_key: u32, keys: usize) -> usize {
 /// A loaded filter.
 pub(crate) enum Filter {
     Bloom(Bloom<u64>),
+    Blocked(BlockedFilter),
 }
 
 impl Filter {
@@ -110,6 +124,9 @@ impl Filter {
                     && bloom.seed() == SEED;
                 if is_sane { Ok(Filter::Bloom(bloom)) } else { Err("a filter is damaged") }
             }
+            Some((&KIND_BLOCKED, bytes)) => {
+                BlockedFilter::decode(bytes).map(Filter::Blocked).ok_or("a filter is damaged")
+            }
             _ => Err("a filter is of an unknown kind"),
         }
     }
@@ -118,6 +135,7 @@ impl Filter {
     pub(crate) fn may_contain(&self, hash: u64) -> bool {
         match self {
             Filter::Bloom(bloom) => bloom.check(&as_item(hash)),
+            Filter::Blocked(lines) => lines.may_contain(hash),
         }
     }
 
@@ -125,6 +143,7 @@ impl Filter {
     pub(crate) fn memory_bytes(&self) -> usize {
         match self {
             Filter::Bloom(bloom) => bloom.as_slice().len(),
+            Filter::Blocked(lines) => lines.memory_bytes(),
         }
     }
 }
@@ -155,6 +174,26 @@ mod tests {
         assert!((0..keys).all(|key| passes(&key)));
         let wrong = (keys..2 * keys).filter(passes).count();
         assert!(wrong < 250, "{wrong} of {keys}: 0.8 % were expected");
+    }
+
+    /// The crate's filter is the oracle: on the same keys both must know all, and the blocked one may let
+    /// a few more strangers through.
+    #[test]
+    fn a_blocked_filter_does_what_the_bloom_filter_does() {
+        let keys = 50_000;
+        let passing = |kind| {
+            let mut builder = FilterBuilder::new(kind);
+            (0..keys).for_each(|key: u64| builder.add(&key.to_le_bytes()));
+            let filter = Filter::decode(&builder.finish().unwrap()).unwrap();
+            let passes = |key: &u64| filter.may_contain(filter_hash(&key.to_le_bytes()));
+            assert!((0..keys).all(|key| passes(&key)), "{kind:?} denies a key");
+            (keys..3 * keys).filter(passes).count()
+        };
+        for bits_per_key in [5, 10, 16] {
+            let bloom = passing(FilterKind::Bloom { bits_per_key });
+            let blocked = passing(FilterKind::Blocked { bits_per_key });
+            assert!(blocked < bloom * 3 / 2 + 100, "{bits_per_key} bits: {blocked}, {bloom}");
+        }
     }
 
     #[test]

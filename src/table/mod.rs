@@ -10,6 +10,7 @@
 //! of things in a file, `reader` how an entry is found again, `cursor` how a table is walked.
 
 pub(crate) mod block;
+mod blocked;
 pub(crate) mod context;
 pub(crate) mod cursor;
 pub(crate) mod data_block;

@@ -23,17 +23,24 @@ impl Default for Compression {
 pub enum FilterKind {
     /// None: every read of a key looks into a block.
     None,
-    /// A bloom filter.
+    /// A bloom filter whose bits are spread over all of it: a question is several misses of the
+    /// processor's caches.
     Bloom {
         /// Bits of memory for each key; 10 let about 0.8 % of absent keys through.
+        bits_per_key: u32,
+    },
+    /// A bloom filter in which all bits of a key lie in one cache line: several times faster to ask
+    /// and to build.
+    Blocked {
+        /// Bits of memory for each key; 10 let about 1 % of absent keys through.
         bits_per_key: u32,
     },
 }
 
 impl Default for FilterKind {
-    /// A bloom filter with 10 bits for each key.
+    /// A blocked filter with 10 bits for each key.
     fn default() -> FilterKind {
-        FilterKind::Bloom { bits_per_key: 10 }
+        FilterKind::Blocked { bits_per_key: 10 }
     }
 }
 

@@ -12,12 +12,14 @@ use crate::table::filter::{Filter, FilterBuilder};
 use crate::table::{FilterKind, Handle, TableContext, TableOptions, TableWriter, filter_hash};
 use std::path::Path;
 
-/// A user key of the default keyspace: its id, then the 16 bytes of a number.
-type UserKey = [u8; 20];
+/// A user key of the default keyspace: its id, then 16 bytes.
+pub type UserKey = [u8; 20];
 
 const VALUE: [u8; 100] = [0x5a; 100];
 
-fn user_key(number: u64) -> UserKey {
+/// The key of a number. Making it takes longer than some of the things that are timed.
+#[must_use]
+pub fn user_key(number: u64) -> UserKey {
     let mut key = *b"\0\0\0\0k000000000000000";
     let mut rest = number;
     for digit in key.iter_mut().rev().take(15) {
@@ -54,10 +56,10 @@ impl BlockSubject {
         self.entries * 2
     }
 
-    /// Searches the block for a number, and tells where its entry is or would be.
+    /// Searches the block for a key, and tells where its entry is or would be.
     #[must_use]
-    pub fn seek(&self, number: u64) -> usize {
-        self.block.seek(&user_key(number), SEQNO_LATEST)
+    pub fn seek(&self, key: &UserKey) -> usize {
+        self.block.seek(key, SEQNO_LATEST)
     }
 }
 
@@ -76,10 +78,10 @@ impl FilterSubject {
         FilterSubject(Filter::decode(&payload).expect("what is built is a filter"))
     }
 
-    /// Hashes a number and asks the filter for it, as a point read does.
+    /// Hashes a key and asks the filter for it, as a point read does.
     #[must_use]
-    pub fn may_contain(&self, number: u64) -> bool {
-        self.0.may_contain(filter_hash(&user_key(number)))
+    pub fn may_contain(&self, key: &UserKey) -> bool {
+        self.0.may_contain(filter_hash(key))
     }
 }
 
@@ -102,10 +104,10 @@ impl MemtableSubject {
         self.memtable.insert(&user_key(number), self.seqno, Kind::Put, &VALUE);
     }
 
-    /// Whether a number was inserted.
+    /// Whether a key was inserted.
     #[must_use]
-    pub fn contains(&self, number: u64) -> bool {
-        self.memtable.get(&user_key(number), SEQNO_LATEST).is_some()
+    pub fn contains(&self, key: &UserKey) -> bool {
+        self.memtable.get(key, SEQNO_LATEST).is_some()
     }
 
     /// Walks all entries, in either direction, and counts them.
@@ -169,21 +171,24 @@ fn walk(mut cursor: impl Cursor, forward: bool) -> u64 {
 #[cfg(test)]
 mod tests {
     use crate::table::FilterKind;
-    use crate::testing::micro::{BlockSubject, FilterSubject, MemtableSubject, MergeSubject};
+    use crate::testing::micro::{
+        BlockSubject, FilterSubject, MemtableSubject, MergeSubject, user_key,
+    };
 
     #[test]
     fn subjects_hold_what_they_say() {
         let block = BlockSubject::new(8 << 10);
         assert!(block.numbers() > 100);
-        assert_eq!((block.seek(20), block.seek(21)), (10, 11));
+        assert_eq!((block.seek(&user_key(20)), block.seek(&user_key(21))), (10, 11));
 
         let filter = FilterSubject::new(FilterKind::default(), 1_000);
-        assert!((0..1_000).all(|number| filter.may_contain(number * 2)));
-        assert!((0..1_000).filter(|number| filter.may_contain(number * 2 + 1)).count() < 50);
+        assert!((0..1_000).all(|number| filter.may_contain(&user_key(number * 2))));
+        let passes = |number: &u64| filter.may_contain(&user_key(number * 2 + 1));
+        assert!((0..1_000).filter(passes).count() < 50);
 
         let mut memtable = MemtableSubject::default();
         (0..100).for_each(|number| memtable.insert(number * 7 % 100));
-        assert!(memtable.contains(99) && !memtable.contains(100));
+        assert!(memtable.contains(&user_key(99)) && !memtable.contains(&user_key(100)));
         assert_eq!((memtable.walk(true), memtable.walk(false)), (100, 100));
 
         let merge = MergeSubject::new(1_000, 3, |number| (number % 10 / 4) as usize);

@@ -138,7 +138,11 @@ pub(crate) fn any_case(with_threads: bool) -> impl Strategy<Value = Case> {
 pub(crate) fn any_setup(with_threads: bool) -> impl Strategy<Value = Setup> {
     let sizes = (4_usize..16, 256_usize..1024, 4_u64..8);
     let compression = select(vec![Compression::None, Compression::Zstd(1)]);
-    let filter = select(vec![FilterKind::None, FilterKind::Bloom { bits_per_key: 10 }]);
+    let filter = select(vec![
+        FilterKind::None,
+        FilterKind::Bloom { bits_per_key: 10 },
+        FilterKind::Blocked { bits_per_key: 10 },
+    ]);
     let durability = select(vec![Durability::Sync, Durability::Buffered]);
     let background = any::<u64>().prop_map(move |seed| match with_threads {
         true => Background::Threads,

@@ -47,6 +47,8 @@ fn any_options() -> impl Strategy<Value = TableOptions> {
         Just(FilterKind::None),
         Just(FilterKind::Bloom { bits_per_key: 10 }),
         Just(FilterKind::Bloom { bits_per_key: 1 }),
+        Just(FilterKind::Blocked { bits_per_key: 1 }),
+        Just(FilterKind::Blocked { bits_per_key: 10 }),
     ];
     (1..400_usize, compression, filter, 1..300_usize).prop_map(
         |(block_bytes, compression, filter, write_bytes)| TableOptions {
