@@ -34,6 +34,11 @@ mod manifest;
 mod memtable;
 mod merge;
 mod read;
+#[cfg_attr(siltstone_seeded_bugs, doc(hidden))]
+#[cfg(siltstone_seeded_bugs)]
+pub mod seeded;
+#[cfg(not(siltstone_seeded_bugs))]
+mod seeded;
 mod slice;
 mod state;
 mod sync;

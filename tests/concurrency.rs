@@ -13,8 +13,6 @@ mod churn;
 mod ending;
 #[path = "concurrency/held.rs"]
 mod held;
-#[path = "concurrency/load.rs"]
-mod load;
 #[path = "concurrency/power.rs"]
 mod power;
 

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::format::key::{Kind, Seqno};
 use crate::format::range_tombstone::Fragments;
 use crate::format::table_facts::TableFacts;
+use crate::seeded::{Bug, is_seeded};
 use crate::sync::Arc;
 use crate::table::{TableContext, TableOptions, TableWriter};
 
@@ -105,7 +106,10 @@ impl Outputs {
 
     /// Ends the current output before this user key; `None` for the end of the job.
     fn cut(&mut self, at: Option<Vec<u8>>) -> Result<()> {
-        let tombstones = self.surviving.cut(Some(&self.start), at.as_deref());
+        let tombstones = match is_seeded(Bug::RangeTombstoneUncut) {
+            true => self.surviving.clone(),
+            false => self.surviving.cut(Some(&self.start), at.as_deref()),
+        };
         if self.writer.is_some() || !tombstones.is_empty() {
             let mut writer = match self.writer.take() {
                 Some(writer) => writer,

@@ -5,6 +5,7 @@ use crate::compaction::policy::Policy;
 use crate::compaction::span::{Span, touched};
 use crate::format::limits::LEVELS;
 use crate::format::table_facts::TableFacts;
+use crate::seeded::{Bug, is_seeded};
 use crate::sync::Arc;
 use crate::version::shape::Shape;
 use std::fmt;
@@ -158,7 +159,9 @@ fn older_outside(shape: &Shape, inputs: &[Input], claim: &Claim) -> Below {
     if inputs.first().is_some_and(|input| input.level == 0) {
         let runs = shape.level(0);
         let newest = runs.iter().position(|table| is_input(table)).unwrap_or(0);
-        let outside = runs[newest..].iter().filter(|table| !is_input(table));
+        let outside = runs[newest..]
+            .iter()
+            .filter(|table| !is_input(table) && !is_seeded(Bug::TombstoneDroppedOverOlderL0));
         spans
             .extend(outside.filter(|table| claim.span.touches(table)).map(|table| Span::of(table)));
     }

@@ -23,6 +23,7 @@
 use crate::compaction::below::Below;
 use crate::format::key::{Kind, Seqno};
 use crate::format::range_tombstone::{Fragments, RangeTombstone};
+use crate::seeded::{Bug, is_seeded};
 
 /// The seqno of settled entries: the smallest there is. 0 would be smaller, but is where cursors
 /// are told to look for what lies behind all versions of a key.
@@ -91,7 +92,7 @@ impl Retention {
         match kind {
             _ if stripe > 0 => Fate::Keep,
             Kind::Put if self.settles => Fate::Settle,
-            Kind::Delete if !below() => Fate::Drop,
+            Kind::Delete if !below() || is_seeded(Bug::TombstoneDroppedEarly) => Fate::Drop,
             // Range tombstones are kept apart from entries.
             Kind::Put | Kind::Delete | Kind::RangeDelete | Kind::DropKeyspace => Fate::Keep,
         }

@@ -11,11 +11,12 @@ use crate::compaction::sieve::Progress;
 use crate::db::directory::Listing;
 use crate::db::grounds::Grounds;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::key::{Kind, Seqno};
+use crate::format::key::{Kind, Seqno, keyspace_prefix};
 use crate::format::ops;
 use crate::format::table_facts::TableFacts;
 use crate::manifest::{Edit, State};
 use crate::memtable::Memtable;
+use crate::seeded::{Bug, is_seeded};
 use crate::sync::Arc;
 use crate::wal::{KnownEnd, Recovery, RecoveryReport, Replay, ReplayedBatch, keep_torn, replay};
 use crate::write::apply::apply;
@@ -40,7 +41,10 @@ pub(crate) fn recover(
     listing: &Listing,
     mode: Recovery,
 ) -> Result<Recovered> {
-    let mut next_file = state.next_file().max(listing.largest_number() + 1);
+    let mut next_file = match is_seeded(Bug::FileNumberReuse) {
+        true => state.next_file(),
+        false => state.next_file().max(listing.largest_number() + 1),
+    };
     // The whole log is read before the first table is written: if it is damaged, the directory stays
     // as it was. That takes as much memory as the memtables had that the log was written beside.
     let mut log = LogInMemory::new(grounds);
@@ -58,6 +62,9 @@ pub(crate) fn recover(
         torn.kept_in = keep_torn(&*grounds.fs, &grounds.directory, torn)?;
     }
     let gap = if report.torn_tails.is_empty() { 0 } else { SEQNO_GAP };
+    if is_seeded(Bug::SeqnoReuse) {
+        report.last_seqno = state.last_seqno();
+    }
     let edit = Edit {
         added: tables,
         next_file: Some(next_file),
@@ -101,6 +108,9 @@ impl<'a> LogInMemory<'a> {
                 Arc::clone(&self.memtables[self.memtables.len() - 1])
             }
         };
+        if is_seeded(Bug::ReplayPartialBatch) && without_last(&memtable, batch) {
+            return Ok(());
+        }
         apply(&memtable, batch.payload, batch.first_seqno).map_err(|offset| {
             let what = format!("byte {offset} of the batch is not an operation");
             Error::plain(ErrorKind::Corruption, what)
@@ -161,6 +171,17 @@ pub(crate) fn begin_life(state: &mut State, segment: u64, next_file: u64) -> Res
 
 fn apply_edit(state: &mut State, edit: &Edit) -> Result<()> {
     state.apply(edit).map_err(|what| Error::plain(ErrorKind::Corruption, what))
+}
+
+/// [`Bug::ReplayPartialBatch`]: applies a batch of several operations without the last one.
+fn without_last(memtable: &Memtable, batch: &ReplayedBatch<'_>) -> bool {
+    let count = ops::decode(batch.payload).flatten().count();
+    let puts = ops::decode(batch.payload).flatten().zip(batch.first_seqno..).take(count - 1);
+    for (op, seqno) in puts.filter(|(op, _)| matches!(op.kind, Kind::Put | Kind::Delete)) {
+        let keyspace = keyspace_prefix(op.keyspace);
+        memtable.insert_joined([&keyspace, op.key], seqno, op.kind, op.value);
+    }
+    count > 1
 }
 
 /// Writes a memtable as a table.

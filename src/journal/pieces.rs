@@ -9,6 +9,7 @@
 use crate::error::{Error, Result};
 use crate::format::codec::usize_to_u64;
 use crate::fs::ReadAt;
+use crate::seeded::{Bug, is_seeded};
 use std::path::Path;
 
 /// How much is read at a time.
@@ -49,7 +50,10 @@ impl<'a> Pieces<'a> {
             return Ok(None);
         }
         if self.buffered(offset).len() < len {
-            self.fill(offset, len)?;
+            match self.fill(offset, len) {
+                Err(_) if is_seeded(Bug::IoErrorAsEof) => return Ok(None),
+                filled => filled?,
+            }
         }
         Ok(Some(self.buffered(offset)))
     }

@@ -16,6 +16,7 @@ use crate::format::record::{HEADER_BYTES, Place, RecordHeader};
 use crate::journal::damage;
 use crate::journal::pieces::Pieces;
 use crate::journal::source::{Source, header_at, payload_of};
+use crate::seeded::{Bug, is_seeded};
 
 /// A whole record.
 #[derive(Clone, Copy, Debug)]
@@ -135,6 +136,10 @@ impl<'a> Records<'a> {
     /// Requires: `next` has returned `None`.
     pub(crate) fn end(&mut self) -> Result<Diagnosis> {
         let (offset, chain) = (self.offset, self.chain);
+        if is_seeded(Bug::PreallocZerosAsRecords) && self.pieces.len() > offset {
+            let bytes_after = self.pieces.len() - offset;
+            return Ok(Diagnosis::Ended(End::Torn { offset, chain, bytes_after }));
+        }
         let Some(written_end) = self.pieces.written_end(offset)? else {
             if self.source.durable_upto > offset {
                 let proof = "the file ends before records that were durable";
@@ -146,6 +151,10 @@ impl<'a> Records<'a> {
         let damaged = self.place();
         Ok(match damage::proof_of_rot(&self.source, &damaged, written_end)? {
             Some(proof) => Diagnosis::Rot { offset, chain, bytes_after, proof },
+            None if is_seeded(Bug::TailTakenAsCorruption) => {
+                let proof = "a record is damaged";
+                Diagnosis::Rot { offset, chain, bytes_after, proof }
+            }
             None => Diagnosis::Ended(End::Torn { offset, chain, bytes_after }),
         })
     }

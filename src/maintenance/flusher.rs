@@ -6,11 +6,14 @@
 use crate::compaction::flush::FlushJob;
 use crate::compaction::sieve::Progress;
 use crate::error::Result;
+use crate::format::filename::FileName;
 use crate::maintenance::install;
 use crate::manifest::Edit;
 use crate::memtable::Memtable;
+use crate::seeded::{Bug, is_seeded};
 use crate::state::health::Duty;
 use crate::state::store::Store;
+use crate::state::trash::Freed;
 use crate::state::view::Sealed;
 use crate::state::worker::{Step, Worker};
 use crate::sync::Arc;
@@ -47,13 +50,18 @@ impl Flusher {
         // The memtable that took its place was charged to the budget in the middle of a commit,
         // where there is no time to make room for it.
         self.store.context.cache.trim();
-        if self.store.sequence.visible() < *last_seqno {
+        let is_settled = self.store.sequence.visible() >= *last_seqno;
+        if !is_settled && !is_seeded(Bug::FlushAboveVisible) {
             return Ok(Step::IdleFor(SETTLE_POLL));
         }
         let unix_seconds = self.store.fs.unix_time().as_secs();
         let options = self.store.settings.table_options(0, unix_seconds);
         let moments = self.store.snapshots.freeze(&self.store.sequence);
         let id = self.store.ledger.draw_file();
+        if is_seeded(Bug::UnlinkWalEarly) {
+            let name = FileName::Wal(memtable.segment());
+            self.store.trash.put([Freed { name, at_record: 0 }]);
+        }
         let job = FlushJob::new(&self.store.context, memtable, id, options, moments);
         let began = self.store.fs.monotonic();
         self.running = Some(Running { memtable: Arc::clone(memtable), job, began });

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::filename::FileName;
 use crate::manifest::Edit;
 use crate::memtable::Memtable;
+use crate::seeded::{Bug, is_seeded};
 use crate::state::store::Store;
 use crate::state::trash::Freed;
 use crate::state::view::{Parts, Sealed};
@@ -19,7 +20,10 @@ use crate::sync::Arc;
 pub(crate) fn flush(store: &Store, memtable: &Arc<Memtable>, mut edit: Edit) -> Result<()> {
     let view = store.view.load();
     let others = view.memtables().filter(|other| !Arc::ptr_eq(other, memtable));
-    edit.wal_floor = others.map(|other| other.segment()).min();
+    edit.wal_floor = match is_seeded(Bug::WalFloorTooHigh) {
+        true => others.map(|other| other.segment()).max(),
+        false => others.map(|other| other.segment()).min(),
+    };
     edit.last_seqno = Some(store.sequence.visible());
     install(store, edit, Some(memtable))
 }
@@ -30,7 +34,7 @@ pub(crate) fn compaction(store: &Store, edit: Edit) -> Result<()> {
 }
 
 fn install(store: &Store, edit: Edit, flushed: Option<&Arc<Memtable>>) -> Result<()> {
-    if !edit.added.is_empty() {
+    if !edit.added.is_empty() && !is_seeded(Bug::NoDirSyncTable) {
         let sync = store.fs.sync_dir(&store.directory);
         sync.map_err(|error| Error::io("sync the directory", &store.directory, error))?;
     }
@@ -56,6 +60,9 @@ fn install(store: &Store, edit: Edit, flushed: Option<&Arc<Memtable>>) -> Result
                 Parts { active: Arc::clone(&view.active), sealed, version: Arc::clone(&version) }
             });
             before.version.mark_removed(edit);
+            if is_seeded(Bug::UnlinkTableRead) {
+                store.trash.put_unnamed(edit.removed.iter().map(|(_, id)| *id));
+            }
             Ok(())
         },
     )?;

@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::crc32;
 use crate::format::filename::FileName;
 use crate::fs::{FileKind, FileSystem};
+use crate::seeded::{Bug, is_seeded};
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
@@ -34,7 +35,9 @@ pub(crate) fn point_current(fs: &dyn FileSystem, directory: &Path, manifest: u64
         .map_err(|error| Error::io("create the next CURRENT", &temp, error))?;
     file.append(content(manifest).as_bytes())
         .map_err(|error| Error::io("write the next CURRENT", &temp, error))?;
-    file.syncer().sync().map_err(|error| Error::io("sync the next CURRENT", &temp, error))?;
+    if !is_seeded(Bug::CurrentRenamedUnsynced) {
+        file.syncer().sync().map_err(|error| Error::io("sync the next CURRENT", &temp, error))?;
+    }
     drop(file);
 
     let uncertain = |action, error| {

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::format::key::{Kind, SEQNO_LATEST, Seqno, order};
 use crate::merge::{Cover, Cursor, MergeTree, RunTable, Source};
 use crate::read::shade::{Shade, copy};
+use crate::seeded::{Bug, is_seeded};
 use crate::table::Handle;
 
 /// Most entries that are stepped over one by one before a seek.
@@ -216,6 +217,10 @@ impl<T: RunTable> Scan<T> {
         match (self.gap, self.entry) {
             (Gap::BeforeEntry, Place::Copied) => {}
             (Gap::BeforeEntry, Place::Tree) => {
+                copy(&mut self.key, self.tree.key());
+                self.tree.seek_back(&self.key, SEQNO_LATEST)?;
+            }
+            (Gap::BehindEntry, Place::Tree) if is_seeded(Bug::PrevNextEdge) => {
                 copy(&mut self.key, self.tree.key());
                 self.tree.seek_back(&self.key, SEQNO_LATEST)?;
             }

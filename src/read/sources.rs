@@ -1,8 +1,9 @@
 //! The sources of a scan over a view: memtables, L0 tables, levels; newest first, cut to the range.
 
-use crate::format::key::{Seqno, order};
+use crate::format::key::{SEQNO_LATEST, Seqno, order};
 use crate::merge::{Cover, CoverSource, RunCursor, Source};
 use crate::read::scan::{Bounds, Scan};
+use crate::seeded::{Bug, is_seeded};
 use crate::state::view::View;
 use crate::sync::Arc;
 use crate::table::Handle;
@@ -13,6 +14,7 @@ pub(crate) type ViewScan = Scan<Handle>;
 
 /// A scan of the user keys from `start` to `end` (exclusive) at `seqno`.
 pub(crate) fn scan(view: &View, start: Vec<u8>, end: Vec<u8>, seqno: Seqno) -> ViewScan {
+    let seqno = if is_seeded(Bug::ScanSeesLaterWrites) { SEQNO_LATEST } else { seqno };
     let (mut sources, mut covers) = (Vec::new(), Vec::new());
     for memtable in view.memtables() {
         let fragments = memtable.range_tombstones();

@@ -10,9 +10,10 @@
 
 use crate::format::key::Seqno;
 use crate::memtable::Memtable;
+use crate::seeded::{Bug, is_seeded};
 use crate::state::sequence::Sequence;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Arc, RwLock};
+use crate::sync::{Arc, RwLock, thread};
 use crate::version::Version;
 
 /// One picture of the whole tree.
@@ -71,6 +72,11 @@ impl ViewCell {
 
     /// The current view and the newest moment that it can show.
     pub(crate) fn read_at(&self, sequence: &Sequence) -> (Arc<View>, Seqno) {
+        if is_seeded(Bug::ViewAfterSeqno) {
+            let seqno = sequence.visible();
+            thread::yield_now();
+            return (self.load(), seqno);
+        }
         loop {
             let view = self.load();
             let seqno = sequence.visible();

@@ -21,9 +21,10 @@ use crate::format::limits::FORMAT_VERSION;
 use crate::format::range_tombstone::Fragments;
 use crate::format::table_facts::TableFacts;
 use crate::fs::FileKind;
+use crate::seeded::{Bug, is_seeded};
 use crate::slice::Slice;
 use crate::sync::Arc;
-use crate::table::block::{BlockFile, BlockHandle, BlockType};
+use crate::table::block::{BlockFile, BlockHandle, BlockType, RawBlock};
 use crate::table::context::TableContext;
 use crate::table::data_block::DataBlock;
 use crate::table::filter::Filter;
@@ -93,7 +94,10 @@ impl Table {
         let filter = match directory.get(BlockType::Filter) {
             None => None,
             Some(handle) => {
-                let block = file.read(handle, BlockType::Filter)?;
+                let block = match file.read(handle, BlockType::Filter) {
+                    Err(_) if is_seeded(Bug::FilterDamageAsAbsent) => RawBlock::denying(),
+                    block => block?,
+                };
                 let filter = Filter::decode(block.payload());
                 Some(filter.map_err(|what| corrupt(handle.offset, what))?)
             }

@@ -17,6 +17,7 @@ use crate::format::limits::{SEQNO_MAX, USER_KEY_BYTES_MAX};
 use crate::format::range_tombstone::Fragments;
 use crate::format::table_facts::TableFacts;
 use crate::fs::{Append, FileKind};
+use crate::seeded::{Bug, is_seeded};
 use crate::sync::Arc;
 use crate::table::block::{BlockEncoder, BlockHandle, BlockType};
 use crate::table::context::TableContext;
@@ -245,7 +246,8 @@ impl TableWriter {
         let fingerprint = footer.encode(&mut output.buffer);
         output.end += FOOTER_BYTES as u64;
         output.write(true)?;
-        let synced = output.file.syncer().sync();
+        let is_left_out = is_seeded(Bug::TableUnsynced);
+        let synced = if is_left_out { Ok(()) } else { output.file.syncer().sync() };
         synced.map_err(|error| Error::io("sync the table", &output.path, error))?;
         Ok(self.properties.facts(self.id, output.end, fingerprint))
     }
@@ -289,7 +291,9 @@ impl TableWriter {
         properties.data_blocks = self.index.len() as u64;
         properties.data_bytes = self.output.end;
         properties.largest.clone_from(&self.last_key);
-        properties.include(&self.range_tombstones);
+        if !is_seeded(Bug::RangeTombstoneNotInBounds) {
+            properties.include(&self.range_tombstones);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 use crate::format::key::order;
 use crate::format::table_facts::TableFacts;
+use crate::seeded::{Bug, is_seeded};
 use crate::sync::Arc;
 use crate::table::Handle;
 use crate::version::fences::Fences;
@@ -27,7 +28,9 @@ impl Level {
     /// Puts tables into the order of level number `level`.
     pub(crate) fn new(level: usize, mut tables: Vec<Arc<Handle>>) -> Level {
         let mut fences = Fences::default();
-        if level == 0 {
+        if level == 0 && is_seeded(Bug::L0OrderByNumber) {
+            tables.sort_by_key(|table| table.facts().id);
+        } else if level == 0 {
             tables.sort_by_key(|table| Reverse(table.facts().max_seqno));
         } else {
             tables.sort_by(|a, b| a.facts().smallest.cmp(&b.facts().smallest));
@@ -88,6 +91,7 @@ impl Level {
 
 fn may_follow(level: usize, first: &TableFacts, second: &TableFacts) -> bool {
     match level {
+        0 if is_seeded(Bug::L0OrderByNumber) => true,
         0 => second.max_seqno < first.min_seqno,
         _ => first.ends_before(&second.smallest),
     }

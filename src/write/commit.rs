@@ -22,6 +22,7 @@ use crate::format::key::Seqno;
 use crate::format::ops::OpsBuffer;
 use crate::fs::Event;
 use crate::manifest::CleanClose;
+use crate::seeded::{Bug, is_seeded};
 use crate::state::health::Duty;
 use crate::state::keyspaces::KeyspaceCell;
 use crate::state::settings::Durability;
@@ -107,6 +108,7 @@ impl Committer {
             unreachable!("a batch holds operations that it encoded itself");
         }
         if durability == Durability::Sync
+            && !is_seeded(Bug::AckBeforeSync)
             && let Err(error) = self.sync_to(placed.position)
         {
             ticket.fail(&error);
@@ -235,7 +237,10 @@ impl Committer {
             }
             let has_room = self.has_room();
             if has_room && let Some(prepared) = self.spare.take() {
-                let last_seqno = line.last_seqno();
+                let last_seqno = match is_seeded(Bug::RotateLosesWriter) {
+                    true => self.store.sequence.visible(),
+                    false => line.last_seqno(),
+                };
                 let has_entries = !line.is_empty();
                 let memtable = line.rotate(prepared, &self.store)?;
                 self.store.view.swap(|view| {
@@ -313,7 +318,11 @@ impl Committer {
         self.group.sync_to(position, || {
             let _guard = PoisonOnPanic(&self.store);
             let plan = self.line.lock().plan_sync();
-            let outcome = plan.run().map_err(|(segment, source)| {
+            let mut outcome = plan.run();
+            if outcome.is_err() && is_seeded(Bug::RetryFailedSync) {
+                outcome = plan.run();
+            }
+            let outcome = outcome.map_err(|(segment, source)| {
                 let path = FileName::Wal(segment).in_directory(&self.store.directory);
                 Error::io("sync the log", &path, source)
             });
@@ -324,7 +333,9 @@ impl Committer {
                     Ok(position)
                 }
                 Err(error) => {
-                    self.store.poison(&error);
+                    if !is_seeded(Bug::PoisonForgotten) {
+                        self.store.poison(&error);
+                    }
                     Err(error)
                 }
             }

@@ -15,7 +15,7 @@ pub(crate) const FLOORS: &[(u32, &[&str])] = &[
     (4, &["memtable", "wal", "table", "manifest"]),
     (3, &["journal", "cache"]),
     (2, &["format"]),
-    (1, &["error", "fs", "slice"]),
+    (1, &["error", "fs", "seeded", "slice"]),
     (0, &["sync"]),
 ];
 

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 /// Much longer than any case takes, on a machine that is busy with other work too.
 const HANG: Duration = Duration::from_secs(60);
 
+const VIOLATIONS_MAX: u64 = 20;
+
 /// The bounds of one run.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -18,6 +20,8 @@ pub struct Bounds {
     pub threads: usize,
     /// A case that takes longer hangs.
     pub hang: Duration,
+    /// Violations after which a run is stopped: what follows is most likely the same again.
+    pub violations_max: u64,
     began: Instant,
 }
 
@@ -25,7 +29,14 @@ impl Bounds {
     /// Bounds whose time begins now.
     #[must_use]
     pub fn new(time: Duration, seed: u64, threads: usize) -> Bounds {
-        Bounds { time, seed, threads: threads.max(1), hang: HANG, began: Instant::now() }
+        Bounds {
+            time,
+            seed,
+            threads: threads.max(1),
+            hang: HANG,
+            violations_max: VIOLATIONS_MAX,
+            began: Instant::now(),
+        }
     }
 
     /// Time since the run began.

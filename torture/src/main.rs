@@ -5,7 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool talks to its user")]
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::process::ExitCode;
 use std::time::Duration;
 use torture::bounds::Bounds;
@@ -30,6 +30,9 @@ fn run(suite: &Suite, arguments: &ArgMatches) -> bool {
         Bounds::new(Duration::from_secs(seconds), number("seed").unwrap_or(1), threads);
     if let Some(hang) = number("hang") {
         bounds.hang = Duration::from_secs(hang);
+    }
+    if arguments.get_flag("first") {
+        bounds.violations_max = 1;
     }
     let outcome = (suite.run)(&bounds);
     for violation in outcome.violations() {
@@ -59,6 +62,12 @@ fn with_bounds(command: Command) -> Command {
     command
         .arg(number("seconds", "No case begins after this time; each suite has its default"))
         .arg(number("seed", "Cases that are drawn by chance are drawn from this [default: 1]"))
+        .arg(
+            Arg::new("first")
+                .long("first")
+                .action(ArgAction::SetTrue)
+                .help("Stop at the first violation [default: at the twentieth]"),
+        )
         .arg(number("hang", "A case that takes more seconds hangs [default: 60]"))
         .arg(number("threads", "Cases run side by side on this many threads [default: 2]"))
 }

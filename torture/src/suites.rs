@@ -2,7 +2,7 @@
 
 use crate::bounds::Bounds;
 use crate::outcome::Outcome;
-use crate::{crash, damage, fault};
+use crate::{crash, damage, fault, model, panic, race, seeded};
 
 /// One long test.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "crash",
         about: "Cuts the power at every moment of every short story, and of long ones by chance",
-        seconds: 240,
+        seconds: 300,
         run: crash::run,
     },
     Suite {
@@ -36,5 +36,41 @@ pub const SUITES: &[Suite] = &[
         about: "Flips bits, cuts, swaps and replaces files, and looks for silence",
         seconds: 60,
         run: damage::run,
+    },
+    Suite {
+        name: "fsyncgate",
+        about: "Lets every sync fail, cuts the power after it, and looks for what was promised",
+        seconds: 20,
+        run: crash::fsyncgate,
+    },
+    Suite {
+        name: "model",
+        about: "Holds random operations against a BTreeMap, with power cuts and reopens",
+        seconds: 150,
+        run: model::model,
+    },
+    Suite {
+        name: "meta",
+        about: "Runs the same operations under other options and seeds, and compares the answers",
+        seconds: 20,
+        run: model::meta,
+    },
+    Suite {
+        name: "race",
+        about: "Writes, reads, flushes and compacts with real threads, and checks every moment",
+        seconds: 30,
+        run: race::run,
+    },
+    Suite {
+        name: "panic",
+        about: "Lets background threads panic, and waits for everybody to hear of it",
+        seconds: 10,
+        run: panic::run,
+    },
+    Suite {
+        name: "seeded",
+        about: "Switches one bug after the other on, and counts those that the suites catch",
+        seconds: 300,
+        run: seeded::run,
     },
 ];

@@ -29,3 +29,28 @@ fn no_failing_call_loses_a_write_or_shows_a_refused_one() {
 fn no_damage_is_silent() {
     run("damage", 8);
 }
+
+#[test]
+fn no_failed_sync_loses_what_was_promised_or_is_tried_again() {
+    run("fsyncgate", 4);
+}
+
+#[test]
+fn every_answer_is_that_of_a_map() {
+    run("model", 8);
+}
+
+#[test]
+fn options_and_seeds_change_no_answer() {
+    run("meta", 4);
+}
+
+#[test]
+fn threads_see_whole_batches_in_order() {
+    run("race", 5);
+}
+
+#[test]
+fn a_panic_in_the_background_is_heard_by_everybody() {
+    run("panic", 4);
+}

@@ -35,9 +35,16 @@ pub(crate) enum Act {
     Keyspace,
     /// Some steps of the background.
     Steps,
+    PutLongSynced,
+    /// A part of the keys is compacted.
+    CompactPart,
+    /// Everything is deleted.
+    DeleteAll,
+    /// Small and large commits by turns, the last one synced.
+    Mixed,
 }
 
-pub(crate) const ACTS: [Act; 16] = [
+pub(crate) const ACTS: [Act; 20] = [
     Act::PutBuffered,
     Act::PutSynced,
     Act::PutLong,
@@ -54,6 +61,10 @@ pub(crate) const ACTS: [Act; 16] = [
     Act::Rest,
     Act::Keyspace,
     Act::Steps,
+    Act::PutLongSynced,
+    Act::CompactPart,
+    Act::DeleteAll,
+    Act::Mixed,
 ];
 
 /// How many sequences there are of up to `length` acts, the empty one left aside.
@@ -139,6 +150,14 @@ fn carry_out(story: &mut Story, act: Act, number: usize, has_keyspace: &mut bool
                 story.buffered(key, 900 + number);
             }
         }
+        Act::PutLongSynced => story.synced(key, 1_500 + number % 300),
+        Act::CompactPart => story.compact("a".."c"),
+        Act::DeleteAll => story.commit(Buffered, vec![Change::DeleteRange("", "", "~")]),
+        Act::Mixed => {
+            story.buffered("d", 2);
+            story.buffered("e", 700);
+            story.synced("a", 513);
+        }
         Act::Sync => story.sync(),
         Act::Flush => story.flush(),
         Act::Compact => story.compact(..),
@@ -168,7 +187,7 @@ mod tests {
     fn every_short_sequence_has_one_number() {
         let text = |number| format!("{:?}", sequence(number));
         let short: BTreeSet<_> = (0..sequences(3)).map(text).collect();
-        assert_eq!(short.len() as u64, 16 + 256 + 4_096);
+        assert_eq!(short.len() as u64, 20 + 400 + 8_000);
         assert!((0..sequences(3)).all(|number| sequence(number).len() <= 3));
         assert!((0..100).any(|number| sequence(number).len() < 3), "short ones come early too");
         let long: BTreeSet<_> = (sequences(3)..sequences(4)).map(text).collect();

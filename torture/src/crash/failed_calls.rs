@@ -3,20 +3,22 @@
 //!
 //! Every commit writes a key of its own, so what is found tells which commits are there.
 
+use crate::bounds::Bounds;
 use crate::crash::oracle::{Keys, shown};
 use crate::crash::story::{HOME, options};
+use crate::crew;
+use crate::outcome::Outcome;
 use siltstone::fs::{
     CrashProfile, Fault, FaultFileSystem, FileKind, LintFileSystem, Operation, SimulatedFileSystem,
     Trigger,
 };
 use siltstone::{Db, Durability, ErrorKind};
-use std::collections::BTreeMap;
 
 const COMMITS: u64 = 36;
 
 /// How a commit ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+enum Ending {
     Synced,
     Buffered,
     Failed(ErrorKind),
@@ -25,7 +27,7 @@ enum Outcome {
 struct Run {
     disk: SimulatedFileSystem,
     faults: FaultFileSystem,
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<Ending>,
     /// What the calls of `flush` answered.
     flushes: Vec<Option<ErrorKind>>,
 }
@@ -48,9 +50,9 @@ fn run(seed: u64, trigger: Trigger, fault: Fault) -> Run {
         let mut batch = siltstone::Batch::new();
         batch.put(key(commit as usize), vec![b'v'; 1 + (commit as usize * 389) % 1400]);
         run.outcomes.push(match (db.write_with(batch, durability), durability) {
-            (Ok(()), Durability::Sync) => Outcome::Synced,
-            (Ok(()), Durability::Buffered) => Outcome::Buffered,
-            (Err(error), _) => Outcome::Failed(error.kind()),
+            (Ok(()), Durability::Sync) => Ending::Synced,
+            (Ok(()), Durability::Buffered) => Ending::Buffered,
+            (Err(error), _) => Ending::Failed(error.kind()),
         });
         if commit % 12 == 11 {
             run.flushes.push(db.flush().err().map(|error| error.kind()));
@@ -68,7 +70,7 @@ impl Run {
     fn check_visible(&self, db: &Db) {
         for (commit, outcome) in self.outcomes.iter().enumerate() {
             let is_there = db.contains(key(commit)).unwrap();
-            assert_eq!(is_there, !matches!(outcome, Outcome::Failed(_)), "{commit}: {outcome:?}");
+            assert_eq!(is_there, !matches!(outcome, Ending::Failed(_)), "{commit}: {outcome:?}");
         }
     }
 
@@ -95,7 +97,7 @@ impl Run {
     /// one; of the others only one that nothing acknowledged follows.
     fn check_found(&self, found: &[bool], is_kill: bool) {
         let acknowledged: Vec<usize> = (0..found.len())
-            .filter(|&commit| !matches!(self.outcomes[commit], Outcome::Failed(_)))
+            .filter(|&commit| !matches!(self.outcomes[commit], Ending::Failed(_)))
             .collect();
         let present = acknowledged.iter().take_while(|&&commit| found[commit]).count();
         let holes: Vec<_> =
@@ -105,13 +107,13 @@ impl Run {
         let must = if is_kill {
             acknowledged.len()
         } else {
-            let synced = |&commit: &usize| self.outcomes[commit] == Outcome::Synced;
+            let synced = |&commit: &usize| self.outcomes[commit] == Ending::Synced;
             acknowledged.iter().rposition(synced).map_or(0, |last| last + 1)
         };
         assert!(present >= must, "{present} of at least {must} are left: {}", context());
         for (commit, outcome) in self.outcomes.iter().enumerate().filter(|(at, _)| found[*at]) {
             let is_last = acknowledged[..present].last().is_none_or(|&last| last < commit);
-            let is_failed = matches!(outcome, Outcome::Failed(_));
+            let is_failed = matches!(outcome, Ending::Failed(_));
             assert!(!is_failed || is_last, "{commit} was refused, yet it is there: {}", context());
         }
     }
@@ -122,8 +124,8 @@ impl Run {
     }
 
     fn failures(&self) -> Vec<ErrorKind> {
-        let kind = |outcome: &Outcome| match outcome {
-            Outcome::Failed(kind) => Some(*kind),
+        let kind = |outcome: &Ending| match outcome {
+            Ending::Failed(kind) => Some(*kind),
             _ => None,
         };
         self.outcomes.iter().filter_map(kind).collect()
@@ -135,89 +137,151 @@ fn trigger(operation: Operation, kind: FileKind, nth: u64, sticky: bool) -> Trig
     if sticky { trigger.sticky() } else { trigger }
 }
 
-/// Runs with every place of the fault, one-shot and sticky, and hands over those that were hit.
-fn each_run(operation: Operation, kind: FileKind, fault: Fault, mut look: impl FnMut(&Run, bool)) {
-    let mut hit = 0;
-    for nth in 0..12 {
-        for sticky in [false, true] {
-            for seed in 0..2 {
-                let run = run(seed, trigger(operation, kind, nth, sticky), fault);
-                if !run.faults.hits().is_empty() {
-                    hit += 1;
-                    look(&run, sticky);
+/// The suite `fsyncgate`: every sync fails once and for good, for every kind of file, and then the power
+/// goes.
+pub(crate) fn fsyncgate(bounds: &Bounds) -> Outcome {
+    const KINDS: [FileKind; 3] = [FileKind::Wal, FileKind::Manifest, FileKind::Table];
+    const FAULTS: [Fault; 3] = [Fault::Io, Fault::Late, Fault::Interrupted];
+    let haul = crew::run(bounds, u64::MAX, |number, sum: &mut [u64; 4]| {
+        let (kind, rest) = (KINDS[(number % 3) as usize], number / 3);
+        let (fault, rest) = (FAULTS[(rest % 3) as usize], rest / 3);
+        let (sticky, rest) = (rest % 2 == 1, rest / 2);
+        let (nth, seed) = (rest % 12, bounds.seed.wrapping_add(rest / 12));
+        let run = run(seed, trigger(Operation::Sync, kind, nth, sticky), fault);
+        let failures = run.failures();
+        if kind == FileKind::Wal {
+            run.check_log_failures(&failures);
+        }
+        let count = |kind| u64::from(failures.contains(&kind));
+        sum[0] += u64::from(!run.faults.hits().is_empty());
+        sum[1] += count(ErrorKind::CommitUncertain);
+        sum[2] += count(ErrorKind::Poisoned);
+        sum[3] += u64::from(kind == FileKind::Table && failures.is_empty());
+    });
+    let sum = |index: usize| haul.sums.iter().map(|sum| sum[index]).sum::<u64>();
+    let mut outcome = Outcome::new();
+    outcome
+        .figure("runs", haul.cases)
+        .figure("hit", sum(0))
+        .figure("uncertain", sum(1))
+        .figure("poisoned", sum(2))
+        .figure("tables_written_again", sum(3));
+    if haul.cases > 100 {
+        outcome
+            .require(sum(0) > haul.cases / 4, "few syncs failed")
+            .require(sum(1) > 0 && sum(2) > 0, "no failed sync stopped the writes")
+            .require(sum(3) > 0, "no table was written again");
+    }
+    outcome.absorb(haul.failures.into_iter().map(|(number, what)| format!("{number}: {what}")));
+    outcome
+}
+
+impl Run {
+    /// The commit whose sync failed is uncertain, and whatever follows is refused.
+    fn check_log_failures(&self, failures: &[ErrorKind]) {
+        let uncertain = failures.iter().position(|&kind| kind == ErrorKind::CommitUncertain);
+        let Some(uncertain) = uncertain else { return };
+        let after = &failures[uncertain + 1..];
+        let stopped = after.iter().all(|&kind| kind == ErrorKind::Poisoned);
+        assert!(stopped, "{:?}", self.outcomes);
+        let last = self.outcomes.last();
+        let is_last = uncertain + 1 == failures.len();
+        assert!(is_last == (last == Some(&Ending::Failed(ErrorKind::CommitUncertain))));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::crash::failed_calls::Ending;
+    use crate::crash::failed_calls::{Run, run, trigger};
+    use siltstone::ErrorKind;
+    use siltstone::fs::{Fault, FileKind, Operation};
+    use std::collections::BTreeMap;
+
+    /// Runs with every place of the fault, one-shot and sticky, and hands over those that were hit.
+    fn each_run(
+        operation: Operation,
+        kind: FileKind,
+        fault: Fault,
+        mut look: impl FnMut(&Run, bool),
+    ) {
+        let mut hit = 0;
+        for nth in 0..12 {
+            for sticky in [false, true] {
+                for seed in 0..2 {
+                    let run = run(seed, trigger(operation, kind, nth, sticky), fault);
+                    if !run.faults.hits().is_empty() {
+                        hit += 1;
+                        look(&run, sticky);
+                    }
                 }
             }
         }
+        assert!(hit >= 12, "{operation:?} of {kind:?} failed in {hit} runs only");
     }
-    assert!(hit >= 12, "{operation:?} of {kind:?} failed in {hit} runs only");
-}
 
-#[test]
-fn a_failed_sync_of_the_log_leaves_one_commit_uncertain_and_stops_all_writes() {
-    let mut kinds = BTreeMap::new();
-    for fault in [Fault::Io, Fault::Late, Fault::Interrupted] {
-        each_run(Operation::Sync, FileKind::Wal, fault, |run, _| {
-            let failures = run.failures();
-            let uncertain = failures.iter().position(|&kind| kind == ErrorKind::CommitUncertain);
-            if let Some(uncertain) = uncertain {
-                let after = &failures[uncertain + 1..];
-                let stopped = after.iter().all(|&kind| kind == ErrorKind::Poisoned);
-                assert!(stopped, "{:?}", run.outcomes);
-                let last = run.outcomes.last();
-                let is_last = uncertain + 1 == failures.len();
-                assert!(is_last == (last == Some(&Outcome::Failed(ErrorKind::CommitUncertain))));
-            }
-            failures.iter().for_each(|kind| *kinds.entry(format!("{kind:?}")).or_insert(0) += 1);
-        });
-    }
-    assert!(kinds.contains_key("CommitUncertain") && kinds.contains_key("Poisoned"), "{kinds:?}");
-    println!("{kinds:?}");
-}
-
-#[test]
-fn a_failed_sync_of_the_manifest_stops_all_writes() {
-    let mut poisoned = 0;
-    each_run(Operation::Sync, FileKind::Manifest, Fault::Io, |run, _| {
-        poisoned += usize::from(run.failures().contains(&ErrorKind::Poisoned));
-    });
-    assert!(poisoned > 0);
-    println!("{poisoned} runs were poisoned");
-}
-
-#[test]
-fn a_failed_sync_of_a_table_costs_another_table() {
-    let mut went_on = 0;
-    each_run(Operation::Sync, FileKind::Table, Fault::Io, |run, sticky| {
-        let is_poisoned = |kind: &ErrorKind| *kind == ErrorKind::Poisoned;
-        assert!(!run.failures().iter().any(is_poisoned), "{:?}", run.outcomes);
-        if !sticky {
-            let last = run.outcomes.last();
-            went_on += usize::from(!matches!(last, Some(Outcome::Failed(_))));
+    #[test]
+    fn a_failed_sync_of_the_log_leaves_one_commit_uncertain_and_stops_all_writes() {
+        let mut kinds = BTreeMap::new();
+        for fault in [Fault::Io, Fault::Late, Fault::Interrupted] {
+            each_run(Operation::Sync, FileKind::Wal, fault, |run, _| {
+                let failures = run.failures();
+                run.check_log_failures(&failures);
+                failures
+                    .iter()
+                    .for_each(|kind| *kinds.entry(format!("{kind:?}")).or_insert(0) += 1);
+            });
         }
-    });
-    assert!(went_on > 0);
-}
+        assert!(
+            kinds.contains_key("CommitUncertain") && kinds.contains_key("Poisoned"),
+            "{kinds:?}"
+        );
+    }
 
-#[test]
-fn a_failed_append_to_the_log_refuses_one_commit_and_the_next_go_on() {
-    for (fault, kind) in [
-        (Fault::NoSpace, ErrorKind::DiskFull),
-        (Fault::ShortWrite, ErrorKind::DiskFull),
-        (Fault::Io, ErrorKind::Io),
-        (Fault::Late, ErrorKind::Io),
-    ] {
-        let mut refused = 0;
-        each_run(Operation::Append, FileKind::Wal, fault, |run, sticky| {
-            let failures = run.failures();
-            refused += failures.len();
-            assert!(failures.iter().all(|&found| found == kind), "{fault:?}: {failures:?}");
+    #[test]
+    fn a_failed_sync_of_the_manifest_stops_all_writes() {
+        let mut poisoned = 0;
+        each_run(Operation::Sync, FileKind::Manifest, Fault::Io, |run, _| {
+            poisoned += usize::from(run.failures().contains(&ErrorKind::Poisoned));
+        });
+        assert!(poisoned > 0);
+    }
+
+    #[test]
+    fn a_failed_sync_of_a_table_costs_another_table() {
+        let mut went_on = 0;
+        each_run(Operation::Sync, FileKind::Table, Fault::Io, |run, sticky| {
+            let is_poisoned = |kind: &ErrorKind| *kind == ErrorKind::Poisoned;
+            assert!(!run.failures().iter().any(is_poisoned), "{:?}", run.outcomes);
             if !sticky {
-                // The call may be one of a flush, which begins a segment too.
-                let flushes = run.flushes.iter().flatten().count();
-                let context = || format!("{fault:?}: {:?} {:?}", run.outcomes, run.hits());
-                assert!(failures.len() + flushes <= 1, "{}", context());
+                let last = run.outcomes.last();
+                went_on += usize::from(!matches!(last, Some(Ending::Failed(_))));
             }
         });
-        assert!(refused > 12, "{fault:?}: {refused}");
+        assert!(went_on > 0);
+    }
+
+    #[test]
+    fn a_failed_append_to_the_log_refuses_one_commit_and_the_next_go_on() {
+        for (fault, kind) in [
+            (Fault::NoSpace, ErrorKind::DiskFull),
+            (Fault::ShortWrite, ErrorKind::DiskFull),
+            (Fault::Io, ErrorKind::Io),
+            (Fault::Late, ErrorKind::Io),
+        ] {
+            let mut refused = 0;
+            each_run(Operation::Append, FileKind::Wal, fault, |run, sticky| {
+                let failures = run.failures();
+                refused += failures.len();
+                assert!(failures.iter().all(|&found| found == kind), "{fault:?}: {failures:?}");
+                if !sticky {
+                    // The call may be one of a flush, which begins a segment too.
+                    let flushes = run.flushes.iter().flatten().count();
+                    let context = || format!("{fault:?}: {:?} {:?}", run.outcomes, run.hits());
+                    assert!(failures.len() + flushes <= 1, "{}", context());
+                }
+            });
+            assert!(refused > 12, "{fault:?}: {refused}");
+        }
     }
 }

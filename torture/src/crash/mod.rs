@@ -5,15 +5,14 @@
 //! cuts the power at its moments, in every way a disk may lose what was not synced (`sweep`). The
 //! oracle opens what is left, and accepts exactly the prefixes of the story that keep what was
 //! promised (`oracle`, `directory`). `acts` tells stories by numbers: all short ones, and long ones
-//! by chance; `suite` runs them. The tests have stories of their own (`scripts`), take the log apart
-//! byte by byte (`cut`), let syncs and appends fail before the crash (`failed_calls`), and look at
-//! what an open shows (`promises`).
+//! by chance; `suite` runs them. In `failed_calls` syncs and appends fail before the crash. The tests
+//! have stories of their own (`scripts`), take the log apart byte by byte (`cut`), and look at what
+//! an open shows (`promises`).
 
 mod acts;
 #[cfg(test)]
 mod cut;
 mod directory;
-#[cfg(test)]
 mod failed_calls;
 mod oracle;
 #[cfg(test)]
@@ -24,4 +23,5 @@ mod story;
 mod suite;
 mod sweep;
 
+pub(crate) use crate::crash::failed_calls::fsyncgate;
 pub(crate) use crate::crash::suite::run;

@@ -1,9 +1,9 @@
 //! Opening, closing and crashing: what a life of the database leaves to the next.
 
-use crate::coverage::add;
-use crate::keys::Span;
-use crate::run::{NAMES, Run, Slot};
-use crate::world::World;
+use crate::model::coverage::add;
+use crate::model::keys::Span;
+use crate::model::run::{NAMES, Run, Slot};
+use crate::model::world::World;
 use siltstone::fs::{CrashProfile, LintFileSystem};
 use siltstone::{Background, ErrorKind};
 

@@ -1,32 +1,9 @@
-//! The whole database against plain maps: random operations, random options, every answer compared.
-//!
-//! A case is a list of operations and the options of its openings; it is drawn by proptest, and
-//! shrunk when it fails. It runs on a simulated disk under a file system that watches the order of
-//! calls, with memtables, blocks and tables so small that a few hundred keys fill several levels. What
-//! the cases reached is counted, and must be enough. Failing cases are kept in
-//! `proptest-regressions/`, by their seeds. `PROPTEST_CASES=5000 cargo test --release --test model`
-//! looks longer.
+//! The same cases with a generator that shrinks what fails, and keeps it in `proptest-regressions/`.
+//! `PROPTEST_CASES=5000 cargo test --release -p torture model::` looks longer.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails panics, in its helpers too")]
-
-#[path = "model/coverage.rs"]
-mod coverage;
-#[path = "model/keys.rs"]
-mod keys;
-#[path = "model/life.rs"]
-mod life;
-#[path = "model/ops.rs"]
-mod ops;
-#[path = "model/reads.rs"]
-mod reads;
-#[path = "model/run.rs"]
-mod run;
-#[path = "model/world.rs"]
-mod world;
-
-use crate::coverage::Coverage;
-use crate::ops::{Case, Op, any_case, any_setup};
-use crate::run::run;
+use crate::model::coverage::Coverage;
+use crate::model::ops::{Case, Op, any_case, any_setup};
+use crate::model::run::run;
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use siltstone::Background;
@@ -61,12 +38,12 @@ fn check(cases: u32, with_threads: bool, regressions: &'static str) {
 
 #[test]
 fn any_sequence_reads_like_a_map_when_the_background_is_stepped() {
-    check(STEPPED_CASES, false, "proptest-regressions/model-stepped.txt");
+    check(STEPPED_CASES, false, "../proptest-regressions/model-stepped.txt");
 }
 
 #[test]
 fn any_sequence_reads_like_a_map_beside_background_threads() {
-    check(THREADED_CASES, true, "proptest-regressions/model-threaded.txt");
+    check(THREADED_CASES, true, "../proptest-regressions/model-threaded.txt");
 }
 
 /// Everything but power cuts, whose outcome the options may decide.
@@ -82,7 +59,7 @@ fn without_power_cuts(case: Case) -> Case {
 fn options_and_seeds_change_no_answer() {
     let other_setups = (any_setup(false), any_setup(true));
     let cases = any_case(false).prop_map(without_power_cuts);
-    let runner = &mut runner(METAMORPHIC_CASES, "proptest-regressions/model-metamorphic.txt");
+    let runner = &mut runner(METAMORPHIC_CASES, "../proptest-regressions/model-metamorphic.txt");
     let outcome = runner.run(&(cases, other_setups), |(case, (stepped, threaded))| {
         let coverage = Coverage::default();
         let (transcript, _) = run(&case, &coverage);
@@ -100,7 +77,7 @@ fn options_and_seeds_change_no_answer() {
 #[test]
 fn one_seed_is_one_sequence_of_calls() {
     let cases = any_case(false);
-    let runner = &mut runner(METAMORPHIC_CASES, "proptest-regressions/model-repeated.txt");
+    let runner = &mut runner(METAMORPHIC_CASES, "../proptest-regressions/model-repeated.txt");
     let outcome = runner.run(&cases, |case| {
         assert!(matches!(case.setups[0].background, Background::Stepped { .. }));
         let coverage = Coverage::default();

@@ -1,11 +1,11 @@
 //! The reads of a case: points, scans, cursors, and those that are held open over later operations.
 
-use crate::coverage::add;
-use crate::keys::{Bytes, KeySpec, Span};
-use crate::ops::{CursorMove, Op, Source, Walk};
-use crate::run::Run;
-use crate::with_range;
-use crate::world::{Incarnation, World};
+use crate::model::coverage::add;
+use crate::model::keys::with_range;
+use crate::model::keys::{Bytes, KeySpec, Span};
+use crate::model::ops::{CursorMove, Op, Source, Walk};
+use crate::model::run::Run;
+use crate::model::world::{Incarnation, World};
 use siltstone::{Cursor, Db, Iter, Keyspace, Slice, Snapshot};
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,11 +1,11 @@
 //! Carries out a case on a database and on its model, and holds the two against each other.
 
-use crate::coverage::{Coverage, add};
-use crate::keys::{KeySpec, Span, value};
-use crate::ops::{BatchOp, Case, Fill, Op, Setup};
-use crate::reads::{HeldCursor, HeldIter};
-use crate::with_range;
-use crate::world::{Chronicle, Incarnation, World};
+use crate::model::coverage::{Coverage, add};
+use crate::model::keys::with_range;
+use crate::model::keys::{KeySpec, Span, value};
+use crate::model::ops::{BatchOp, Case, Fill, Op, Setup};
+use crate::model::reads::{HeldCursor, HeldIter};
+use crate::model::world::{Chronicle, Incarnation, World};
 use siltstone::fs::{LintFileSystem, SimulatedFileSystem};
 use siltstone::{Batch, Db, Durability, Error, ErrorKind, Keyspace, Reason, Snapshot};
 use std::ops::Bound;
@@ -106,7 +106,7 @@ impl<'a> Run<'a> {
         self.slot(space).map_or(0, |slot| slot.incarnation)
     }
 
-    fn next_value(&mut self, len: usize) -> crate::keys::Bytes {
+    fn next_value(&mut self, len: usize) -> crate::model::keys::Bytes {
         self.stamp += 1;
         value(self.stamp, len)
     }

@@ -163,10 +163,9 @@ pub(crate) fn any_span() -> impl Strategy<Value = Span> {
 }
 
 /// Calls a method that takes a range with the type that a caller would write these bounds as.
-#[macro_export]
 macro_rules! with_range {
     ($start:expr, $end:expr, $range:ident => $call:expr) => {
-        match ($crate::keys::bound_bytes($start), $crate::keys::bound_bytes($end)) {
+        match ($crate::model::keys::bound_bytes($start), $crate::model::keys::bound_bytes($end)) {
             (Bound::Included(start), Bound::Excluded(end)) => {
                 let $range = start..end;
                 $call
@@ -198,3 +197,4 @@ macro_rules! with_range {
         }
     };
 }
+pub(crate) use with_range;

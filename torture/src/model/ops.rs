@@ -3,7 +3,7 @@
 //! Operations name keyspaces, snapshots and iterators by small numbers, which the run takes modulo
 //! what there is: so a case stays meaningful while it shrinks.
 
-use crate::keys::{KeySpec, Span, any_bound, any_key, any_range, any_span, any_value_len};
+use crate::model::keys::{KeySpec, Span, any_bound, any_key, any_range, any_span, any_value_len};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -3,7 +3,7 @@
 //! A world is cheap to copy: maps are shared until they change. So every snapshot keeps the whole
 //! world of its moment, and so does every commit that a power cut may take back.
 
-use crate::keys::{Bytes, Span};
+use crate::model::keys::{Bytes, Span};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

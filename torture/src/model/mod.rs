@@ -1,0 +1,20 @@
+//! The whole database against plain maps: random operations, random options, every answer compared.
+//!
+//! A case is a list of operations and the options of its openings (`ops`, `keys`); it runs on a
+//! simulated disk under a file system that watches the order of calls (`run`, `reads`, `life`), with
+//! memtables, blocks and tables so small that a few hundred keys fill several levels, and is held
+//! against maps that remember every moment (`world`). What the cases reached is counted, and must be
+//! enough (`coverage`).
+
+mod coverage;
+mod keys;
+mod life;
+mod ops;
+mod reads;
+mod run;
+mod suite;
+#[cfg(test)]
+mod tests;
+mod world;
+
+pub(crate) use crate::model::suite::{meta, model};
