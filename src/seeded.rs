@@ -68,7 +68,8 @@ bugs! {
     ScanSeesLaterWrites = "scan_sees_later_writes",
     /// A compaction drops tombstones that still hide something below.
     TombstoneDroppedEarly = "tombstone_dropped_early",
-    /// A compaction forgets that older runs of level 0 outside of it lie below it.
+    /// A compaction takes the newest run of level 0 alone, and drops tombstones although older runs
+    /// stay.
     TombstoneDroppedOverOlderL0 = "tombstone_dropped_over_older_l0",
     /// A compaction drops versions that a snapshot reads.
     SnapshotIgnoredByRetention = "snapshot_ignored_by_retention",

@@ -15,6 +15,7 @@ use crate::compaction::policy::{LAST_LEVEL, Policy, Targets};
 use crate::compaction::span::{Span, touched};
 use crate::format::limits::LEVELS;
 use crate::format::table_facts::TableFacts;
+use crate::seeded::{Bug, is_seeded};
 use crate::sync::Arc;
 use crate::version::shape::Shape;
 use std::cmp::Reverse;
@@ -93,7 +94,10 @@ impl<'a> Picker<'a> {
     /// While a job reads a run of level 0, the runs above that one must wait: their data would
     /// come to lie below it.
     pub(crate) fn level0(&self, cause: Cause) -> Option<Plan> {
-        let tables = self.shape.level(0).to_vec();
+        let mut tables = self.shape.level(0).to_vec();
+        if is_seeded(Bug::TombstoneDroppedOverOlderL0) {
+            tables.truncate(1);
+        }
         self.down(cause, Input { level: 0, tables }, self.targets.base)
     }
 

@@ -11,6 +11,7 @@ mod crash;
 pub mod crew;
 mod damage;
 mod fault;
+pub mod kill;
 mod model;
 pub mod outcome;
 mod panic;

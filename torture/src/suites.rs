@@ -2,7 +2,7 @@
 
 use crate::bounds::Bounds;
 use crate::outcome::Outcome;
-use crate::{crash, damage, fault, model, panic, race, seeded};
+use crate::{crash, damage, fault, kill, model, panic, race, seeded};
 
 /// One long test.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +54,12 @@ pub const SUITES: &[Suite] = &[
         about: "Runs the same operations under other options and seeds, and compares the answers",
         seconds: 20,
         run: model::meta,
+    },
+    Suite {
+        name: "kill",
+        about: "Kills a real process that writes, and looks for everything it was told",
+        seconds: 30,
+        run: kill::run,
     },
     Suite {
         name: "race",

@@ -54,3 +54,14 @@ fn threads_see_whole_batches_in_order() {
 fn a_panic_in_the_background_is_heard_by_everybody() {
     run("panic", 4);
 }
+
+/// In a process of its own, which is the one that is run again to be killed.
+#[test]
+fn no_kill_loses_an_acknowledged_write() {
+    let torture = std::process::Command::new(env!("CARGO_BIN_EXE_torture"))
+        .args(["kill", "--seconds", "8"])
+        .output()
+        .expect("the tool runs");
+    println!("{}", String::from_utf8_lossy(&torture.stdout));
+    assert!(torture.status.success(), "{}", String::from_utf8_lossy(&torture.stderr));
+}

@@ -70,6 +70,8 @@ struct Recovered {
     found: Found,
     opened: usize,
     acknowledged: usize,
+    /// Whether nothing was dropped.
+    is_clean: bool,
 }
 
 impl Hits {
@@ -172,6 +174,9 @@ impl Sweep<'_> {
                 self.recover_to_a_point(&disk, profile, candidates);
             }
             let recovery = self.recover(disk, self.burnt.at(moment).to_vec());
+            // Every append is one call, and a death of the process leaves all of them.
+            let is_whole = !is_kill || recovery.is_clean;
+            assert!(is_whole, "a log that nothing was lost of is told to be torn");
             self.known.insert(key, recovery.found.clone());
             if self.known.len().is_multiple_of(self.effort.nested_every) {
                 let accept = |found: &Found| {
@@ -232,6 +237,7 @@ impl Sweep<'_> {
         let was_swept = tables.iter().any(|table| !still.contains(table));
         self.hits.orphan_tables += usize::from(was_swept);
         self.hits.replays += usize::from(report.replayed_batches > 0);
+        let is_clean = report.is_clean();
         let last_seqno = (report.replayed_batches > 0).then_some(report.last_seqno);
 
         db.put(WRITTEN_AFTER, "crash").unwrap();
@@ -247,7 +253,7 @@ impl Sweep<'_> {
         assert_eq!(shown(&db, &self.keys), after, "a second open shows the same");
         let report = db.recovery_report();
         assert!(report.is_clean() && report.replayed_batches == 0, "{report:?}");
-        Recovered { disk, found, opened, acknowledged }
+        Recovered { disk, found, opened, acknowledged, is_clean }
     }
 
     /// Crashes at moments of a recovery, and at moments of the recovery of that. Before the open

@@ -71,3 +71,44 @@ pub(crate) fn spoil_sectors(court: &mut Court, subject: &Subject) {
         }
     }
 }
+
+/// Bytes of the header of a block of a table: checksum, length of the payload, and more.
+const BLOCK_HEADER_BYTES: usize = 16;
+
+/// Where the data blocks of a table are, read from their headers, from the start of the file on.
+fn data_blocks(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
+    const TYPE_DATA: u8 = 1;
+    let (mut blocks, mut start) = (Vec::new(), 0);
+    while let Some(header) = bytes.get(start..start + BLOCK_HEADER_BYTES) {
+        let Some(&len) = header[4..].first_chunk() else { break };
+        let end = start + BLOCK_HEADER_BYTES + u32::from_le_bytes(len) as usize;
+        if header[12] != TYPE_DATA || end > bytes.len() {
+            break;
+        }
+        blocks.push(start..end);
+        start = end;
+    }
+    blocks
+}
+
+/// Swaps data blocks of the same length within a table: each is whole, and in the wrong place.
+pub(crate) fn swap_blocks(court: &mut Court, subject: &Subject) {
+    for path in subject.files() {
+        if path.extension().is_none_or(|it| it != "sst") {
+            continue;
+        }
+        let bytes = subject.disk.read(&path).unwrap();
+        let blocks = data_blocks(&bytes);
+        for (index, one) in blocks.iter().enumerate() {
+            for other in blocks[index + 1..].iter().filter(|other| other.len() == one.len()) {
+                let case = format!("{} blocks {one:?} and {other:?} swapped", path.display());
+                court.judge(subject, case, |disk| {
+                    disk.corrupt(&path, |bytes| {
+                        let (left, right) = bytes.split_at_mut(other.start);
+                        left[one.clone()].swap_with_slice(&mut right[..other.len()]);
+                    });
+                });
+            }
+        }
+    }
+}

@@ -36,6 +36,12 @@ impl Court {
         }
     }
 
+    /// Panics if a case was silent, so that the run counts it at once.
+    pub(crate) fn cry_out(&mut self) {
+        let silent = std::mem::take(&mut self.silent);
+        assert!(silent.is_empty(), "{}", silent.join("; "));
+    }
+
     pub(crate) fn absorb(&mut self, other: Court) {
         for (outcome, count) in other.tally {
             *self.tally.entry(outcome).or_default() += count;

@@ -2,7 +2,7 @@
 
 use crate::bounds::Bounds;
 use crate::crew;
-use crate::damage::bits::{flip, places, spoil_sectors};
+use crate::damage::bits::{flip, places, spoil_sectors, swap_blocks};
 use crate::damage::court::Court;
 use crate::damage::files::{cut_files, foreign_files, missing_files, subjects, swapped_files};
 use crate::damage::subject::{Outcome as Ending, Story, story};
@@ -11,10 +11,19 @@ use crate::outcome::Outcome;
 /// One of the chapters about whole files.
 type Chapter = fn(&Story) -> Court;
 
-const CHAPTERS: [Chapter; 5] = [cut_files, missing_files, swapped_files, foreign_files, sectors];
+const CHAPTERS: [Chapter; 6] =
+    [blocks, cut_files, missing_files, swapped_files, foreign_files, sectors];
 
 /// Bits of a byte: after so many rounds every bit of every file was flipped.
 const ROUNDS: u64 = 8;
+
+fn blocks(story: &Story) -> Court {
+    let mut court = Court::default();
+    for subject in subjects(story) {
+        swap_blocks(&mut court, subject);
+    }
+    court
+}
 
 fn sectors(story: &Story) -> Court {
     let mut court = Court::default();
@@ -36,14 +45,17 @@ pub(crate) fn run(bounds: &Bounds) -> Outcome {
     let haul = crew::run(bounds, bytes * ROUNDS + chapters, |number, court: &mut Court| {
         if let Some(chapter) = CHAPTERS.get(number as usize) {
             court.absorb(chapter(&story));
+            court.cry_out();
             return;
         }
         let number = number - chapters;
         // A prime that divides no number of places: each of them once in a round, without a pattern.
         let place = &places[(number % bytes * 1_000_003 % bytes) as usize];
         flip(court, &subjects, place, number / bytes);
+        court.cry_out();
     });
     let (mut all, mut outcome) = (Court::default(), Outcome::new());
+    let silent = haul.failures.len();
     outcome.absorb(haul.failures.into_iter().map(|(number, what)| format!("{number}: {what}")));
     haul.sums.into_iter().for_each(|court| all.absorb(court));
     let count = |ending| all.tally.get(&ending).copied().unwrap_or_default();
@@ -57,7 +69,7 @@ pub(crate) fn run(bounds: &Bounds) -> Outcome {
         .figure("read_refused", count(Ending::ReadRefused))
         .figure("reported", count(Ending::Reported))
         .figure("cut_to_an_earlier_record", count(Ending::RolledBack))
-        .figure("silent", all.silent.len());
+        .figure("silent", all.silent.len() + silent);
     if haul.cases > 1_000 {
         outcome
             .require(count(Ending::OpenRefused) > 0, "no open was refused")

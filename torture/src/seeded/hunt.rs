@@ -115,7 +115,7 @@ fn start(suite: &str, seconds: &str, seed: u64, bug: Option<&str>) -> Child {
     let seed = seed.to_string();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args([suite, "--seconds", seconds, "--seed", &seed, "--first", "--hang", "6"])
+        .args([suite, "--seconds", seconds, "--seed", &seed, "--first", "--hang", "4"])
         .env_remove(SEEDED_BUG)
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
@@ -142,6 +142,7 @@ fn watch(mut child: Child, limit: Duration) -> Option<String> {
     let mut said = String::new();
     let mut pipe = child.stderr.take()?;
     pipe.read_to_string(&mut said).unwrap_or_default();
-    let line = said.lines().find(|line| line.contains(": ")).unwrap_or_default();
+    let is_told = |line: &&str| HUNTERS.iter().any(|(suite, _)| line.starts_with(suite));
+    let line = said.lines().find(is_told).or(said.lines().last()).unwrap_or_default();
     (!status.success()).then(|| line.to_owned())
 }

@@ -1,10 +1,10 @@
-//! Kill -9: a real writer process dies at random moments, and everything it was told is there.
+//! The suite `kill`: a real writer process dies at random moments, and everything it was told is there.
 //!
 //! Goal: whatever was acknowledged, `Sync` or `Buffered`, survives the death of the process; no batch
 //! is half there; a death inside the open, while an earlier death is being recovered from, changes
 //! nothing of this.
 //!
-//! Method: the child is this test binary, run again. Its threads write through [`plan`], a pure function
+//! Method: the child is this program, run again. Its threads write through [`plan`], a pure function
 //! of (seed, thread, number), each in keys of its own, and say after each `Ok` which number it was,
 //! through a pipe that outlives them. Small memtables, explicit flushes and compactions keep the
 //! background busy. Since a thread has one write under way at most, after a death its keys must be
@@ -18,6 +18,10 @@
     reason = "moments of a real process are moments of the real clock; a thread reads its pipe"
 )]
 
+use crate::bounds::Bounds;
+use crate::crew;
+use crate::outcome::Outcome;
+use crate::random::Random;
 use siltstone::{Batch, Compression, Db, Durability, KeyRange, Keyspace, Options, Snapshot};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -27,9 +31,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The run ends at whichever comes first. For a long one by hand, raise both.
-const KILLS: usize = 200;
-const TIME: Duration = Duration::from_secs(25);
+/// With fewer kills a run may have missed some kind of moment.
+const KILLS_MIN: usize = 40;
 
 /// Threads that write.
 const WRITERS: usize = 4;
@@ -54,30 +57,13 @@ enum Change {
     DeleteRange(Space, Vec<u8>, Vec<u8>),
 }
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
-
 fn key(writer: usize, number: u64) -> Vec<u8> {
     format!("{writer}/{number:06}").into_bytes()
 }
 
 /// What write `number` of a thread does: one put, or a batch across both keyspaces.
 fn plan(seed: u64, writer: usize, number: u64) -> (Vec<Change>, Durability) {
-    let mut random = Random(seed ^ ((writer as u64) << 56) ^ (number << 8));
-    random.next();
+    let mut random = Random::new(seed ^ ((writer as u64) << 56) ^ (number << 8));
     let count = if random.below(2) == 0 { 1 } else { 2 + random.below(24) };
     let durability = if random.below(3) == 0 { Durability::Sync } else { Durability::Buffered };
     let changes = (0..count).map(|index| {
@@ -124,10 +110,14 @@ fn options() -> Options {
 
 // The child.
 
-#[test]
-#[ignore = "the process that the other test kills"]
-fn writes_until_it_is_killed() {
-    let Ok(orders) = std::env::var(ORDERS) else { return };
+/// If this process is such a child: writes until it is killed. Returns whether it was one.
+pub fn write_if_ordered() -> bool {
+    let Ok(orders) = std::env::var(ORDERS) else { return false };
+    write_until_killed(&orders);
+    true
+}
+
+fn write_until_killed(orders: &str) {
     let mut words = orders.split('|');
     let mut word = || words.next().expect("a word");
     let (directory, seed) = (PathBuf::from(word()), word().parse().expect("a seed"));
@@ -217,7 +207,6 @@ impl Writer {
         let firsts: Vec<String> = book.next.iter().map(u64::to_string).collect();
         let orders = format!("{}|{}|{}", directory.display(), book.seed, firsts.join(","));
         let mut process = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", "writes_until_it_is_killed", "--ignored", "--nocapture"])
             .env(ORDERS, orders)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -359,17 +348,37 @@ fn exists(directory: &Path) -> bool {
     directory.join("CURRENT").exists()
 }
 
-#[test]
-fn acknowledged_writes_survive_kills_at_random_moments() {
-    let temp = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+/// Runs the suite: one database, killed again and again.
+pub(crate) fn run(bounds: &Bounds) -> Outcome {
+    let mut counts = Counts::default();
+    let judged = crew::judge(|| kill_and_look(bounds, &mut counts));
+    let mut outcome = Outcome::new();
+    outcome
+        .figure("kills", counts.kills)
+        .figure("inside_open", counts.inside_open)
+        .figure("acknowledged_synced", counts.acknowledged_synced)
+        .figure("acknowledged_buffered", counts.acknowledged_buffered)
+        .figure("unacknowledged_there", counts.unacknowledged_there)
+        .figure("torn_tails", counts.torn_tails)
+        .figure("verified", counts.verified);
+    outcome.absorb(judged.err());
+    if counts.kills >= KILLS_MIN {
+        outcome
+            .require(counts.inside_open > 0, "nobody died inside an open")
+            .require(counts.verified > 0, "nothing was verified")
+            .require(counts.acknowledged_synced > 0, "no synced write was acknowledged")
+            .require(counts.acknowledged_buffered > 0, "no buffered write was acknowledged");
+    }
+    outcome
+}
+
+fn kill_and_look(bounds: &Bounds, counts: &mut Counts) {
+    let temp = tempfile::tempdir().expect("a directory");
     let directory = temp.path().join("data");
-    let began = Instant::now();
-    let seed = u64::from(std::process::id()) << 20 | u64::from(began.elapsed().subsec_nanos());
-    println!("seed {seed}");
-    let (mut random, mut book, mut counts) = (Random(seed), Book::new(seed), Counts::default());
+    let (mut random, mut book) = (Random::new(bounds.seed), Book::new(bounds.seed));
     // How long the last open took that was let finish.
     let mut open_time = Duration::from_millis(5);
-    while counts.kills < KILLS && began.elapsed() < TIME {
+    while !bounds.is_over() {
         let writer = Writer::start(&directory, &book);
         let mut said = Vec::new();
         let patience = Duration::from_secs(20);
@@ -385,14 +394,10 @@ fn acknowledged_writes_survive_kills_at_random_moments() {
             writer.listen(moment, &mut said, |_| false);
         }
         let said = writer.kill(said);
-        book.note(&said, &mut counts);
+        book.note(&said, counts);
         if exists(&directory) {
             let read_only = random.below(4) != 0;
-            look(&directory, read_only, &mut book, &mut counts);
+            look(&directory, read_only, &mut book, counts);
         }
     }
-    println!("{counts:?} in {:?}", began.elapsed());
-    let all = [counts.kills, counts.inside_open, counts.verified];
-    assert!(all.iter().all(|&count| count > 0), "{counts:?}");
-    assert!(counts.acknowledged_synced > 0 && counts.acknowledged_buffered > 0, "{counts:?}");
 }
