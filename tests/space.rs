@@ -153,3 +153,30 @@ fn a_table_that_was_replaced_goes_when_its_last_reader_does() {
     db.wait_idle().unwrap();
     assert_eq!(bytes_on_disk(&directory).0, live);
 }
+
+/// A file that was deleted takes its space as long as somebody has it open.
+#[cfg(target_os = "linux")]
+#[test]
+fn segments_that_became_tables_are_let_go_without_a_sync() {
+    let temp = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let directory = temp.path().join("data");
+    let options = Options::new().memory(MEMORY).memtable_bytes(64 << 10);
+    let db = options.durability(Durability::Buffered).open(&directory).unwrap();
+    for round in 0..40 {
+        for number in 0..1_000 {
+            db.put(key(number), value(number, round)).unwrap();
+        }
+        db.flush().unwrap();
+    }
+    db.wait_idle().unwrap();
+    // Going on to another segment is what lets go of those that are not needed any more.
+    db.put("one", "more").unwrap();
+    db.flush().unwrap();
+    let open_files = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let deleted = open_files.filter_map(|file| std::fs::read_link(file.path()).ok()).filter(|to| {
+        let name = to.to_string_lossy();
+        name.starts_with(&*directory.to_string_lossy()) && name.ends_with("(deleted)")
+    });
+    let deleted = deleted.count();
+    assert!(deleted <= 3, "{deleted} deleted files are still open");
+}

@@ -52,6 +52,9 @@ impl Worker for Cleanup {
             store.ledger.settle()?;
         }
         remove(&*store.fs, &store.directory, freed.name)?;
+        if let FileName::Wal(segment) = freed.name {
+            store.gauges.note_log_floor(segment + 1);
+        }
         store.trash.forget(freed);
         store.signals.ring_if(store.trash.next().is_none());
         Ok(Step::Finished)

@@ -17,6 +17,8 @@ pub(crate) struct Gauges {
     runs: AtomicUsize,
     flush_rate: Rate,
     compaction_rate: Rate,
+    /// Segments with smaller numbers are not needed, and the manifest says so for good.
+    log_floor: AtomicU64,
 }
 
 /// Bytes a second, smoothed.
@@ -27,7 +29,8 @@ impl Gauges {
     pub(crate) fn new() -> Gauges {
         let rate = || Rate(AtomicU64::new(FIRST_RATE));
         let (sealed, runs) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Gauges { sealed, runs, flush_rate: rate(), compaction_rate: rate() }
+        let log_floor = AtomicU64::new(0);
+        Gauges { sealed, runs, flush_rate: rate(), compaction_rate: rate(), log_floor }
     }
 
     /// Notes the shape of the view that was just swapped in.
@@ -42,6 +45,15 @@ impl Gauges {
 
     pub(crate) fn runs(&self) -> usize {
         self.runs.load(Ordering::Relaxed)
+    }
+
+    /// Notes that no segment below this number is needed: a settled record of the manifest says so.
+    pub(crate) fn note_log_floor(&self, segment: u64) {
+        self.log_floor.fetch_max(segment, Ordering::Relaxed);
+    }
+
+    pub(crate) fn log_floor(&self) -> u64 {
+        self.log_floor.load(Ordering::Relaxed)
     }
 
     pub(crate) fn flush_rate(&self) -> &Rate {

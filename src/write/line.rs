@@ -3,7 +3,7 @@
 //! Invariants, kept under its mutex: (1) records stand in the log in the order of their sequence
 //! numbers, without a gap; (2) a number is taken only by a record that was appended whole; (3) the
 //! memtable is the one that belongs to the segment; (4) `unsynced` names every older segment that
-//! may have bytes that are not durable; (5) after a failed append nothing more goes into that
+//! is needed and may have bytes that are not durable; (5) after a failed append nothing more goes into that
 //! segment: the next commit begins a new one, whose header says where the good bytes of the last
 //! one end. No file is created or synced under the mutex.
 
@@ -154,6 +154,8 @@ impl Line {
         let begun =
             SegmentWriter::begin(prepared, store.database, self.last_seqno(), Some(previous));
         let writer = begun.inspect_err(|error| self.spoiled = Some(error.clone()))?;
+        // What became tables for good needs no sync, and a deleted file that is kept open takes space.
+        self.unsynced.retain(|older| older.id >= store.gauges.log_floor());
         if !is_durable {
             let (id, syncer) = (self.writer.id(), self.writer.syncer());
             self.unsynced.push(OlderSegment { id, syncer });

@@ -19,5 +19,6 @@ mod race;
 pub mod random;
 mod seeded;
 pub mod seeds;
+mod soak;
 pub mod suites;
 mod watchdog;

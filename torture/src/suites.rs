@@ -2,7 +2,7 @@
 
 use crate::bounds::Bounds;
 use crate::outcome::Outcome;
-use crate::{crash, damage, fault, kill, model, panic, race, seeded};
+use crate::{crash, damage, fault, kill, model, panic, race, seeded, soak};
 
 /// One long test.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +72,12 @@ pub const SUITES: &[Suite] = &[
         about: "Lets background threads panic, and waits for everybody to hear of it",
         seconds: 10,
         run: panic::run,
+    },
+    Suite {
+        name: "soak",
+        about: "Overwrites the same keys on the real disk, and watches space, files and memory",
+        seconds: 60,
+        run: soak::run,
     },
     Suite {
         name: "seeded",
