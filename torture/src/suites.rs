@@ -76,7 +76,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "soak",
         about: "Overwrites the same keys on the real disk, and watches space, files and memory",
-        seconds: 60,
+        seconds: 75,
         run: soak::run,
     },
     Suite {

@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Keys, and bytes of an entry: 116 MB of live data.
-const KEYS: u64 = 1_000_000;
+/// Keys, and bytes of an entry: 232 MB of live data.
+const KEYS: u64 = 2_000_000;
 const ENTRY_BYTES: u64 = 16 + 100;
 
 /// Files of the directory, for each byte of live data. What waits to be merged, the log and its
