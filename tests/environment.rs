@@ -154,6 +154,31 @@ fn two_processes_do_not_share_a_database_and_death_gives_it_free() {
     assert_holds(&path);
 }
 
+/// A child of a fork has a copy of the handle and none of the threads behind it.
+#[test]
+fn the_child_of_a_fork_is_refused_and_the_parent_unharmed() {
+    let (_place, path) = place();
+    let db = Db::open(&path).unwrap();
+    db.put("k", "parent").unwrap();
+    let child = match fork::fork_process().unwrap() {
+        fork::ProcessFork::Parent(child) => child,
+        fork::ProcessFork::Child => {
+            let refused = |error: siltstone::Error| error.kind() == ErrorKind::Invalid;
+            let is_refused = db.put("k", "child").is_err_and(refused);
+            let is_told = db.flush().is_err_and(refused);
+            // No destructor runs here, and no test goes on.
+            std::process::exit(if is_refused && is_told { 0 } else { 1 });
+        }
+    };
+    let ended = fork::wait_event(child).unwrap();
+    assert!(matches!(ended, fork::ChildEvent::Exited { code: 0, .. }), "{ended:?}");
+    db.put("k2", "parent").unwrap();
+    db.close().unwrap();
+    let db = Db::open(&path).unwrap();
+    assert_eq!(db.get("k").unwrap().as_deref(), Some(&b"parent"[..]));
+    assert!(db.contains("k2").unwrap());
+}
+
 #[test]
 fn a_read_only_open_reads_everything_and_writes_nothing() {
     let (_place, path) = place();

@@ -52,7 +52,22 @@ impl Coverage {
     /// Every counter has moved.
     pub(crate) fn assert_complete(&self) {
         assert!(self.levels.get() >= 3, "three levels at once: {self:?}");
-        let counters = [
+        for (index, counter) in self.counters().iter().enumerate() {
+            assert!(counter.get() > 0, "counter {index} has not moved: {self:?}");
+        }
+    }
+
+    /// Adds what other cases reached.
+    pub(crate) fn absorb(&self, other: &Coverage) {
+        self.levels.set(self.levels.get().max(other.levels.get()));
+        for (own, other) in self.counters().into_iter().zip(other.counters()) {
+            own.set(own.get() + other.get());
+        }
+    }
+
+    /// Everything that is a sum.
+    fn counters(&self) -> [&Cell<u64>; 12] {
+        [
             &self.flushes,
             &self.compactions,
             &self.range_tombstones,
@@ -65,9 +80,6 @@ impl Coverage {
             &self.snapshot_entries,
             &self.scanned_entries,
             &self.stale_writes_refused,
-        ];
-        for (index, counter) in counters.iter().enumerate() {
-            assert!(counter.get() > 0, "counter {index} has not moved: {self:?}");
-        }
+        ]
     }
 }

@@ -48,26 +48,17 @@ pub(crate) fn model(bounds: &Bounds) -> Outcome {
         sum.operations += case.ops.len() as u64;
         run(&case, &sum.coverage);
     });
-    let (mut outcome, mut operations, mut levels) = (Outcome::new(), 0, 0);
-    let (mut crashes, mut compactions, mut flushes) = (0, 0, 0);
-    for sum in &haul.sums {
-        operations += sum.operations;
-        levels = levels.max(sum.coverage.levels.get());
-        crashes += sum.coverage.crashes.get();
-        compactions += sum.coverage.compactions.get();
-        flushes += sum.coverage.flushes.get();
-    }
+    let (mut outcome, coverage) = (Outcome::new(), Coverage::default());
+    haul.sums.iter().for_each(|sum| coverage.absorb(&sum.coverage));
     outcome
         .figure("cases", haul.cases)
-        .figure("operations", operations)
-        .figure("flushes", flushes)
-        .figure("compactions", compactions)
-        .figure("levels", levels)
-        .figure("power_cuts", crashes);
+        .figure("operations", haul.sums.iter().map(|sum| sum.operations).sum::<u64>())
+        .figure("flushes", coverage.flushes.get())
+        .figure("compactions", coverage.compactions.get())
+        .figure("levels", coverage.levels.get())
+        .figure("power_cuts", coverage.crashes.get());
     if haul.cases > 300 && haul.failures.is_empty() {
-        for sum in haul.sums {
-            outcome.absorb(crew::judge(|| sum.coverage.assert_complete()).err());
-        }
+        outcome.absorb(crew::judge(|| coverage.assert_complete()).err());
     }
     for (number, what) in &haul.failures {
         let seed = kept.get(*number as usize).copied().unwrap_or_else(|| seed_of(bounds, *number));
