@@ -4,7 +4,7 @@
 //! is half there; a death inside the open, while an earlier death is being recovered from, changes
 //! nothing of this.
 //!
-//! Method: the child is this program, run again. Its threads write through [`plan`], a pure function
+//! Method: the child is this program, run again. Its threads write through `plan`, a pure function
 //! of (seed, thread, number), each in keys of its own, and say after each `Ok` which number it was,
 //! through a pipe that outlives them. Small memtables, explicit flushes and compactions keep the
 //! background busy. Since a thread has one write under way at most, after a death its keys must be
