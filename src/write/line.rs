@@ -3,9 +3,9 @@
 //! Invariants, kept under its mutex: (1) records stand in the log in the order of their sequence
 //! numbers, without a gap; (2) a number is taken only by a record that was appended whole; (3) the
 //! memtable is the one that belongs to the segment; (4) `unsynced` names every older segment that
-//! is needed and may have bytes that are not durable; (5) after a failed append nothing more goes into that
-//! segment: the next commit begins a new one, whose header says where the good bytes of the last
-//! one end. No file is created or synced under the mutex.
+//! is needed and may have bytes that are not durable; (5) after a failed append nothing more goes
+//! into that segment: the next commit begins a new one, whose header says where the good bytes of
+//! the last one end. No file is created or synced under the mutex.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::key::Seqno;
