@@ -8,6 +8,7 @@
 use crate::error::{Error, Result};
 use crate::format::filename::FileName;
 use crate::fs::FileSystem;
+use crate::manifest::State;
 use crate::state::health::Duty;
 use crate::state::store::Store;
 use crate::state::trash::Freed;
@@ -52,7 +53,10 @@ impl Worker for Cleanup {
             store.ledger.settle()?;
         }
         remove(&*store.fs, &store.directory, freed.name)?;
-        if let FileName::Wal(segment) = freed.name {
+        // A segment that no manifest came to name is deleted too: its number is above those in use.
+        if let FileName::Wal(segment) = freed.name
+            && segment < store.ledger.inspect(State::wal_floor)
+        {
             store.gauges.note_log_floor(segment + 1);
         }
         store.trash.forget(freed);
