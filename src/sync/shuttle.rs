@@ -214,6 +214,10 @@ impl<T> OnceLock<T> {
         self.value.get().expect("it was just set")
     }
 
+    pub(crate) fn take(&mut self) -> Option<T> {
+        self.value.take()
+    }
+
     pub(crate) fn into_inner(self) -> Option<T> {
         self.value.into_inner()
     }
