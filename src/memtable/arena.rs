@@ -174,7 +174,7 @@ pub(crate) mod tests {
     fn pieces_keep_their_bytes_while_the_arena_grows() {
         let arena = Arena::new();
         let sizes = [0, 1, 7, 100, 4096, SHARED_PIECE_BYTES_MAX, SHARED_PIECE_BYTES_MAX + 1];
-        let pieces: Vec<_> = (0..200_usize)
+        let pieces: Vec<_> = (0..if cfg!(miri) { 14 } else { 200_usize })
             .map(|i| (i, arena.store([&vec![i as u8; sizes[i % sizes.len()]], b"-", &[i as u8]])))
             .collect();
         for (i, piece) in pieces {
@@ -199,13 +199,14 @@ pub(crate) mod tests {
 
     #[test]
     fn pieces_of_different_threads_do_not_overlap() {
+        const PIECES: usize = if cfg!(miri) { 150 } else { 3000 };
         let arena = Arena::new();
         thread::scope(|scope| {
             for own in 0..4_u8 {
                 let arena = &arena;
                 scope.spawn(move || {
                     let pieces: Vec<_> =
-                        (0..3000_usize).map(|i| arena.store([&vec![own; i % 90]])).collect();
+                        (0..PIECES).map(|i| arena.store([&vec![own; i % 90]])).collect();
                     assert!(pieces.iter().all(|piece| piece.iter().all(|&byte| byte == own)));
                 });
             }

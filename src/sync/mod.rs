@@ -18,5 +18,7 @@ pub(crate) use std::thread;
 mod shuttle;
 #[cfg(shuttle)]
 pub(crate) use crate::sync::shuttle::{Condvar, Mutex, MutexGuard, OnceLock, RwLock};
+#[cfg(all(test, shuttle))]
+pub(crate) use crate::sync::shuttle::{explore, explore_fairly};
 #[cfg(shuttle)]
 pub(crate) use ::shuttle::{sync::atomic, thread};

@@ -11,6 +11,11 @@ use std::sync::{PoisonError, TryLockError};
 use std::time::Duration;
 
 use shuttle::sync as checked;
+#[cfg(test)]
+use shuttle::{
+    Config, Runner,
+    scheduler::{PctScheduler, RandomScheduler, Scheduler},
+};
 
 pub(crate) use shuttle::sync::{RwLockReadGuard, RwLockWriteGuard};
 
@@ -227,6 +232,45 @@ impl<T> Default for OnceLock<T> {
     fn default() -> OnceLock<T> {
         OnceLock::new()
     }
+}
+
+/// Runs `scenario` under many schedules, half of them random and half by PCT with depth 3, and prints
+/// how many. `SILTSTONE_SCHEDULES` takes the place of `schedules`.
+#[cfg(test)]
+pub(crate) fn explore(name: &str, schedules: usize, scenario: fn()) {
+    let schedules = asked_for(schedules);
+    run(RandomScheduler::new(schedules / 2), scenario);
+    run(PctScheduler::new(3, schedules - schedules / 2), scenario);
+    tell(name, schedules);
+}
+
+/// The same for a scenario with threads that look again and again: PCT would let one of them run for
+/// ever, so all schedules are random. A hundredth of what was asked for.
+#[cfg(test)]
+pub(crate) fn explore_fairly(name: &str, schedules: usize, scenario: fn()) {
+    let schedules = asked_for(schedules * 100) / 100;
+    run(RandomScheduler::new(schedules), scenario);
+    tell(name, schedules);
+}
+
+#[cfg(test)]
+fn asked_for(schedules: usize) -> usize {
+    let asked = std::env::var("SILTSTONE_SCHEDULES").ok();
+    asked.and_then(|asked| asked.parse().ok()).unwrap_or(schedules)
+}
+
+#[cfg(test)]
+fn run(scheduler: impl Scheduler + 'static, scenario: fn()) {
+    let mut config = Config::new();
+    // A leaf that is split is built on the stack.
+    config.stack_size = 512 << 10;
+    Runner::new(scheduler, config).run(scenario);
+}
+
+#[cfg(test)]
+#[expect(clippy::print_stdout, reason = "the figures of a long run are what it is for")]
+fn tell(name: &str, schedules: usize) {
+    println!("{name} schedules={schedules}");
 }
 
 #[cfg(test)]

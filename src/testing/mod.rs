@@ -10,6 +10,8 @@ mod bodies;
 #[cfg(test)]
 mod corpus;
 mod database;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 mod journals;
 pub mod micro;
 #[cfg(test)]
