@@ -82,9 +82,10 @@ impl Health {
     pub(crate) fn poison(&self, cause: &Error) -> Error {
         let mut causes = self.causes.lock();
         causes.poison.get_or_insert_with(|| cause.clone());
-        if self.level.load(Ordering::Relaxed) == HEALTHY {
-            self.level.store(POISONED, Ordering::Release);
-        }
+        // In one step: a close that comes in between must not be taken back. Who finds another level
+        // than healthy leaves it.
+        let (ordering, otherwise) = (Ordering::Release, Ordering::Relaxed);
+        drop(self.level.compare_exchange(HEALTHY, POISONED, ordering, otherwise));
         drop(causes);
         self.poisoned_error()
     }
