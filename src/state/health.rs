@@ -85,7 +85,7 @@ impl Health {
         // In one step: a close that comes in between must not be taken back. Who finds another level
         // than healthy leaves it.
         let (ordering, otherwise) = (Ordering::Release, Ordering::Relaxed);
-        drop(self.level.compare_exchange(HEALTHY, POISONED, ordering, otherwise));
+        self.level.compare_exchange(HEALTHY, POISONED, ordering, otherwise).ok();
         drop(causes);
         self.poisoned_error()
     }
