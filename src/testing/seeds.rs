@@ -4,13 +4,18 @@
 use crate::cache::{Budget, Cache};
 use crate::format::key::Kind;
 use crate::format::range_tombstone::{Fragments, RangeTombstone};
+use crate::format::record::HEADER_BYTES;
 use crate::fs::{FileSystem, SimulatedFileSystem};
 use crate::manifest::{CleanClose, Edit, KeyspaceFacts, ManifestWriter, State};
 use crate::sync::Arc;
+use crate::table::block::{BlockType, HEADER_BYTES as BLOCK_BYTES};
 use crate::table::data_block::DataBlockBuilder;
+use crate::table::filter::FilterBuilder;
+use crate::table::footer::FOOTER_BYTES;
 use crate::table::{Compression, FilterKind, TableContext, TableOptions, TableWriter};
 use crate::testing::journals::valid_log;
 use crate::testing::random::Random;
+use crate::wal::segment::OPENING_BYTES;
 use std::path::{Path, PathBuf};
 
 fn put(target: &str, name: &str, bytes: &[u8]) {
@@ -32,6 +37,8 @@ fn write_the_seeds() {
     journals();
     manifests();
     scripts();
+    headers();
+    directories();
 }
 
 fn blocks() {
@@ -167,4 +174,95 @@ fn scripts() {
     put("database", "valid-background", &script(2, &[0, 4, 5, 7, 8, 9, 10, 12], 150));
     put("database", "valid-crashes", &script(3, &[0, 4, 5, 7, 8, 9, 11, 15], 150));
     put("database", "valid-faults", &script(4, &[0, 4, 5, 7, 8, 9, 13, 14, 15], 150));
+}
+
+fn headers() {
+    let name = b"MANIFEST-000012";
+    put("header", "valid-current", &[&[0], &name[..], b" da173fd8\n"].concat());
+    put("header", "broken-current", &[&[0], &b"MANIFEST-12"[..], b" 00000000\n"].concat());
+    let (fs, _) = valid_log();
+    for id in [1_u8, 2] {
+        let segment = fs.read(format!("/d/{id:06}.wal")).unwrap();
+        let opening = &segment[HEADER_BYTES..HEADER_BYTES + OPENING_BYTES];
+        put("header", &format!("valid-opening-{id}"), &[&[1], opening].concat());
+    }
+    let file = table(60, TableOptions::default(), true);
+    let (_, footer) = file.split_last_chunk::<FOOTER_BYTES>().unwrap();
+    put("header", "valid-footer", &[&[2], &footer[..]].concat());
+    put("header", "broken-footer", &[2; FOOTER_BYTES + 1]);
+    for (block_type, number) in [(BlockType::Directory, 3), (BlockType::Properties, 4)] {
+        let payload = payload_of(&file, block_type);
+        put(
+            "header",
+            &format!("valid-{block_type:?}").to_lowercase(),
+            &[&[number], &payload[..]].concat(),
+        );
+        put(
+            "header",
+            &format!("broken-{block_type:?}").to_lowercase(),
+            &[&[number], &payload[1..]].concat(),
+        );
+    }
+
+    let index = payload_of(&file, BlockType::Index);
+    put("index_filter", "valid-index", &[&[0], &index[..]].concat());
+    put("index_filter", "broken-index", &[&[0], &index[..index.len() - 1]].concat());
+    for (name, number) in [("bloom", 2_u8), ("blocked", 3)] {
+        put(
+            "index_filter",
+            &format!("valid-{name}-keys"),
+            &[&[number, 10], &b"one\0two\0three"[..]].concat(),
+        );
+        put("index_filter", &format!("broken-{name}-no-bits"), &[number, 0, b'a']);
+    }
+    let kinds = [
+        ("bloom", FilterKind::Bloom { bits_per_key: 10 }),
+        ("blocked", FilterKind::Blocked { bits_per_key: 10 }),
+    ];
+    for (name, kind) in kinds {
+        let mut builder = FilterBuilder::new(kind);
+        (0..20_u8).for_each(|key| builder.add(&[key]));
+        let payload = builder.finish().unwrap();
+        put("index_filter", &format!("valid-{name}"), &[&[1], &payload[..]].concat());
+        put(
+            "index_filter",
+            &format!("broken-{name}"),
+            &[&[1], &payload[..payload.len() - 1]].concat(),
+        );
+    }
+}
+
+/// The payload of the first block of this type, which must not be compressed.
+fn payload_of(file: &[u8], block_type: BlockType) -> Vec<u8> {
+    let mut rest = file;
+    while rest.len() > FOOTER_BYTES {
+        let (frame, behind) = rest.split_at(BLOCK_BYTES);
+        let len = u32::from_le_bytes(*frame[4..].first_chunk().unwrap()) as usize;
+        if frame[12] == block_type.to_u8() {
+            assert_eq!(frame[13], 0, "a compressed block");
+            return behind[..len].to_vec();
+        }
+        rest = &behind[len..];
+    }
+    panic!("no {block_type:?}");
+}
+
+/// Edits are: file, how, where (u16), with what (u16).
+fn directories() {
+    for (name, choice) in
+        [("killed", 0), ("closed", 1), ("killed-repaired", 2), ("closed-repaired", 3)]
+    {
+        put("db_dir", &format!("valid-{name}"), &[choice]);
+        put("db_dir", &format!("broken-{name}-cut"), &[choice, 0, 3, 5, 0, 0, 0]);
+    }
+    for file in 0..9_u8 {
+        for how in [0, 3, 4, 5] {
+            put(
+                "db_dir",
+                &format!("damage-{file}-{how}"),
+                &[3 * (how & 1), file, how, 40, 0, 1, 2],
+            );
+            put("db_dir", &format!("meant-{file}-{how}"), &[2 + (how & 1), file, how, 50, 0, 1, 2]);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The list of fuzz targets. A test asks for a file in `fuzz/` and for seeds for each.
 
-use crate::testing::{bodies, database, journals, tables};
+use crate::testing::{bodies, database, directory, headers, journals, tables};
 
 /// Whether the bytes are what they claim to be; panics if a promise is broken.
 pub type Body = fn(&[u8]) -> bool;
@@ -9,7 +9,10 @@ pub type Body = fn(&[u8]) -> bool;
 pub const TARGETS: &[(&str, Body)] = &[
     ("block", tables::block),
     ("database", database::database),
+    ("db_dir", directory::db_dir),
     ("filename", bodies::filename),
+    ("header", headers::header),
+    ("index_filter", headers::index_filter),
     ("manifest", journals::manifest),
     ("manifest_edit", journals::manifest_edit),
     ("ops", bodies::ops),

@@ -12,7 +12,7 @@ mod lost;
 mod recover;
 mod report;
 mod row;
-mod segment;
+pub(crate) mod segment;
 mod survey;
 mod writer;
 
