@@ -313,7 +313,8 @@ impl DataBlock {
         self.bytes.get(to_usize(prefix)..to_usize(suffixes)).unwrap_or_default()
     }
 
-    /// What follows the prefix in this entry's user key.
+    /// What follows the prefix in this entry's user key. Requires: `index < len`; beyond, any bytes of
+    /// the block.
     pub(crate) fn suffix(&self, index: usize) -> &[u8] {
         let suffixes = to_usize(self.layout.suffixes);
         let (start, end) = (self.begin(index).0 + suffixes, self.ends(index).0 + suffixes);

@@ -54,8 +54,12 @@ impl IndexEntry {
         reader.is_done().then_some(IndexEntry { handle, flags })
     }
 
-    /// Entry number `index` of an index block; `None` if that block is no such thing.
+    /// Entry number `index` of an index block; `None` if there is none, or that block is no such
+    /// thing.
     pub(crate) fn of(block: &DataBlock, index: usize) -> Option<IndexEntry> {
+        if index >= block.len() {
+            return None;
+        }
         IndexEntry::decode(block.value(index))
     }
 }
@@ -189,8 +193,24 @@ pub(crate) fn find(block: &DataBlock, user_key: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use crate::table::index::separator;
+    use crate::format::key::Kind;
+    use crate::table::data_block::{DataBlock, DataBlockBuilder};
+    use crate::table::index::{IndexEntry, separator};
     use proptest::prelude::*;
+
+    /// Behind the ends of entries stands the prefix, which must not be read as more of them.
+    #[test]
+    fn an_index_has_no_entry_behind_its_end() {
+        let mut builder = DataBlockBuilder::new();
+        for key in [b"\0\0\0\0\0\0\x11\0a", b"\0\0\0\0\0\0\x11\0b"] {
+            builder.add(key, 0, Kind::Put, &[0; 17]);
+        }
+        let mut payload = Vec::new();
+        builder.finish(&mut payload);
+        let block = DataBlock::parse(&payload).unwrap();
+        assert!((0..2).all(|index| IndexEntry::of(&block, index).is_some()));
+        assert!((2..9).all(|index| IndexEntry::of(&block, index).is_none()));
+    }
 
     proptest! {
         #[test]
