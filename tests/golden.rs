@@ -50,6 +50,8 @@ fn options(disk: &SimulatedFileSystem, compression: Compression) -> Options {
         .block_bytes(512)
         .table_bytes(4 << 10)
         .compression(compression)
+        // It is room, not bytes.
+        .reserve_bytes(0)
         .background(Background::Stepped { seed: 1 })
 }
 

@@ -10,6 +10,7 @@ use crate::db::batch::Batch;
 use crate::db::engine::Engine;
 use crate::error::{Error, Reason, Result};
 use crate::format::limits::{KEYSPACE_ID_MAX, KEYSPACE_NAME_BYTES_MAX};
+use crate::maintenance::reserve::with_reserve;
 use crate::manifest::{Edit, KeyspaceFacts};
 use crate::state::keyspaces::KeyspaceCell;
 use crate::state::settings::Durability;
@@ -72,19 +73,22 @@ impl Engine {
             // Another thread is at it.
             return Ok(false);
         }
-        self.store.ledger.record(
-            |state| {
-                let is_named = state.keyspaces().id(name) == Some(cell.id);
-                let keyspaces_dropped = is_named.then_some(cell.id).into_iter().collect();
-                Ok(Edit { keyspaces_dropped, ..Edit::default() })
-            },
-            |edit, _| {
-                if !edit.keyspaces_dropped.is_empty() {
-                    self.store.keyspaces.remove(name);
-                }
-                Ok(())
-            },
-        )?;
+        let forget_name = || {
+            self.store.ledger.record(
+                |state| {
+                    let is_named = state.keyspaces().id(name) == Some(cell.id);
+                    let keyspaces_dropped = is_named.then_some(cell.id).into_iter().collect();
+                    Ok(Edit { keyspaces_dropped, ..Edit::default() })
+                },
+                |edit, _| {
+                    if !edit.keyspaces_dropped.is_empty() {
+                        self.store.keyspaces.remove(name);
+                    }
+                    Ok(())
+                },
+            )
+        };
+        with_reserve(&self.store, forget_name)?;
         Ok(true)
     }
 }

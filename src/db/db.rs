@@ -276,8 +276,12 @@ impl Db {
     /// # Errors
     /// The first cause that stopped them, or what the background is trying to get over.
     pub fn health(&self) -> Result<()> {
-        let health = &self.engine().store.health;
+        let store = &self.engine().store;
+        let (health, reserve) = (&store.health, &store.reserve);
         health.check_write()?;
+        if reserve.is_low() {
+            return Err(reserve.refusal());
+        }
         health.any_background_error(0).map_or(Ok(()), Err::<(), Error>)
     }
 

@@ -13,6 +13,7 @@ use crate::format::key::Seqno;
 use crate::format::ops::OpsBuffer;
 use crate::fs::FileLock;
 use crate::maintenance::desk::Desk;
+use crate::maintenance::reserve;
 use crate::maintenance::stepper::SeededStepper;
 use crate::maintenance::threads::Threads;
 use crate::maintenance::{cleanup, compactor};
@@ -192,6 +193,7 @@ impl Engine {
         let ended = writer.committer.end();
         flushed?;
         let clean_close = Some(ended?);
+        reserve::shrink(&self.store);
         self.store.ledger.record(|_| Ok(Edit { clean_close, ..Edit::default() }), |_, _| Ok(()))?;
         // The last record of a manifest looks like a torn tail: one more makes this one certain.
         self.store.ledger.settle()?;

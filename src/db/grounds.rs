@@ -14,6 +14,7 @@ use crate::state::gauges::Gauges;
 use crate::state::health::Health;
 use crate::state::keyspaces::{KeyspaceCell, Keyspaces};
 use crate::state::ledger::Ledger;
+use crate::state::reserve::Reserve;
 use crate::state::sequence::Sequence;
 use crate::state::settings::Settings;
 use crate::state::signals::Signals;
@@ -107,6 +108,7 @@ impl Grounds {
         state: State,
         manifest: Option<ManifestWriter>,
         parts: Parts,
+        reserve: Reserve,
     ) -> Arc<Store> {
         let health = Arc::new(Health::default());
         // Relaxed: it only has to be another number each time.
@@ -137,6 +139,7 @@ impl Grounds {
             counters: Counters::default(),
             gauges,
             trash: Trash::default(),
+            reserve,
         });
         let listener = Arc::downgrade(&store);
         store.context.on_release(move || {

@@ -20,15 +20,17 @@ use crate::db::recover::{self, Recovered};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::filename::FileName;
 use crate::fs::{FileLock, LockKind};
-use crate::maintenance::cleanup::{self, Cleanup};
+use crate::maintenance::cleanup;
 use crate::maintenance::compactor::Compactor;
 use crate::maintenance::desk::Desk;
 use crate::maintenance::flusher::Flusher;
+use crate::maintenance::reserve::{self, Housekeeper};
 use crate::maintenance::stepper::SeededStepper;
 use crate::maintenance::threads::Threads;
 use crate::manifest::{ManifestWriter, State, point_current};
 use crate::memtable::Memtable;
 use crate::state::health::Duty;
+use crate::state::reserve::Reserve;
 use crate::state::settings::Background;
 use crate::state::signals::Stepper;
 use crate::state::store::Store;
@@ -37,10 +39,10 @@ use crate::state::view::Parts;
 use crate::state::worker::Worker;
 use crate::sync::Arc;
 use crate::version::Version;
-use crate::wal::{Prepared, SegmentWriter, prepare};
+use crate::wal::{Prepared, Recovery, SegmentWriter, prepare};
 use crate::write::commit::Committer;
 use crate::write::line::Line;
-use crate::write::log_keeper::{LogKeeper, RESERVE_BYTES_MIN};
+use crate::write::log_keeper::LogKeeper;
 use std::path::Path;
 
 impl Db {
@@ -86,9 +88,39 @@ fn open(options: &Options, path: &Path) -> Result<Db> {
         _ => State::new(fs.random()),
     };
     let grounds = Grounds::new(fs, directory, state.database(), settings);
-    let recovered = recover::recover(&grounds, state, &listing, options.recovery_mode());
-    let recovered = recovered.inspect_err(|error| take_back(&grounds, &listing, error))?;
-    start(grounds, recovered, &listing, lock)
+    let mode = options.recovery_mode();
+    let mut reserve_bytes = listing.len_of(FileName::Reserve).unwrap_or(0);
+    let mut life = new_life(&grounds, &state, &listing, mode);
+    if reserve_bytes > 0 && life.as_ref().is_err_and(|error| error.kind() == ErrorKind::DiskFull) {
+        cleanup::remove(&**fs, &grounds.directory, FileName::Reserve)?;
+        reserve_bytes = 0;
+        life = new_life(&grounds, &state, &listing, mode);
+    }
+    start(grounds, life?, (&listing, reserve_bytes), lock)
+}
+
+/// What an open has written before there is a store.
+struct NewLife {
+    recovered: Recovered,
+    prepared: Prepared,
+    segment: u64,
+    manifest: ManifestWriter,
+}
+
+/// Steps 4 and 5 of the caption.
+fn new_life(
+    grounds: &Grounds,
+    state: &State,
+    listing: &Listing,
+    mode: Recovery,
+) -> Result<NewLife> {
+    let write = || {
+        let mut recovered = recover::recover(grounds, state.clone(), listing, mode)?;
+        let Recovered { state, next_file, .. } = &mut recovered;
+        let (prepared, segment, manifest) = begin(grounds, state, next_file)?;
+        Ok(NewLife { recovered, prepared, segment, manifest })
+    };
+    write().inspect_err(|error| take_back(grounds, listing, error))
 }
 
 /// After a failure: leaves the directory as it was found, unless CURRENT may name a new manifest.
@@ -99,24 +131,26 @@ fn take_back(grounds: &Grounds, listing: &Listing, error: &Error) {
     }
 }
 
-/// Steps 5 and 6 of the caption.
+/// Step 6 of the caption. `found` is what the directory held, and what its reserve holds.
 fn start(
     grounds: Grounds,
-    recovered: Recovered,
-    listing: &Listing,
+    life: NewLife,
+    found: (&Listing, u64),
     lock: Box<dyn FileLock>,
 ) -> Result<Db> {
-    let Recovered { mut state, mut next_file, report } = recovered;
-    let begun = begin(&grounds, &mut state, &mut next_file);
-    let begun = begun.inspect_err(|error| take_back(&grounds, listing, error));
-    let (prepared, segment, writer) = begun?;
-
-    let needed = needed_files(&state, writer.id());
+    let NewLife { recovered: Recovered { state, report, .. }, prepared, segment, manifest } = life;
+    let (listing, reserve_bytes) = found;
+    let needed = needed_files(&state, manifest.id());
     let version = Arc::new(Version::from_state(&grounds.context, &state));
     let memtable = grounds.settings.memtable(segment, &grounds.budget);
     let active = Arc::clone(&memtable);
     let next_seqno = state.last_seqno() + 1;
-    let store = grounds.store(state, Some(writer), Parts { active, sealed: Vec::new(), version });
+    let settings = &grounds.settings;
+    let least = settings.reserve_bytes(settings.reserved_log_bytes_min(), 0);
+    let most = settings.reserve_bytes_max;
+    let reserve = Reserve::new(most, least, reserve_bytes);
+    let parts = Parts { active, sealed: Vec::new(), version };
+    let store = grounds.store(state, Some(manifest), parts, reserve);
     let line = line(&store, prepared, memtable, next_seqno)?;
     let committer = Arc::new(Committer::new(Arc::clone(&store), line));
     let desk = Arc::new(Desk::default());
@@ -124,7 +158,7 @@ fn start(
     store.ledger.settle()?;
     let leftovers = listing.names().filter(|&name| !needed(name));
     store.trash.put(leftovers.map(|name| Freed { name, at_record: 0 }));
-    if let Err(error) = cleanup::empty(&store) {
+    if let Err(error) = cleanup::empty(&store).and_then(|()| reserve::keep(&store)) {
         // Harmless: the worker tries again. But whoever asks for the health should hear of it.
         store.health.note_background(Duty::Cleanup, Err(error));
     }
@@ -142,8 +176,7 @@ fn begin(
     let (fs, directory) = (&grounds.fs, &grounds.directory);
     let (segment, manifest) = (*next_file, *next_file + 1);
     *next_file += 2;
-    let reserve = grounds.settings.segment_bytes.min(RESERVE_BYTES_MIN);
-    let prepared = prepare(&**fs, directory, segment, reserve)?;
+    let prepared = prepare(&**fs, directory, segment, grounds.settings.segment_bytes_min())?;
     recover::begin_life(state, segment, *next_file)?;
     let writer = ManifestWriter::create(fs, directory, manifest, state)?;
     point_current(&**fs, directory, manifest)?;
@@ -157,7 +190,9 @@ fn line(
     next_seqno: u64,
 ) -> Result<Line> {
     let writer = SegmentWriter::begin(prepared, store.database, next_seqno - 1, None)?;
-    Ok(Line::new(writer, memtable, next_seqno))
+    let mut line = Line::new(writer, memtable, next_seqno);
+    line.reserve_until = store.settings.reserved_log_bytes_min();
+    Ok(line)
 }
 
 /// Which files the new manifest needs, so that the sweep leaves them.
@@ -182,7 +217,7 @@ fn crew(store: &Arc<Store>, committer: &Arc<Committer>, desk: &Arc<Desk>) -> Res
     let mut workers: Vec<(&'static str, Box<dyn Worker>)> = vec![
         ("siltstone-flush", Box::new(Flusher::new(Arc::clone(store)))),
         ("siltstone-log", Box::new(keeper)),
-        ("siltstone-clean", Box::new(Cleanup::new(Arc::clone(store)))),
+        ("siltstone-clean", Box::new(Housekeeper::new(Arc::clone(store)))),
     ];
     let compactors = 0..store.settings.compactors;
     match store.settings.background {

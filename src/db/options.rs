@@ -4,7 +4,7 @@ use crate::compaction::policy::Policy;
 use crate::error::{Error, Reason, Result};
 use crate::format::limits::LEVELS;
 use crate::fs::{FileSystem, OsFileSystem};
-use crate::state::settings::{Background, Durability, Settings};
+use crate::state::settings::{Background, Durability, SEGMENT_BYTES_MIN, Settings};
 use crate::sync::Arc;
 use crate::table::{Compression, FilterKind};
 use crate::wal::Recovery;
@@ -38,6 +38,7 @@ pub struct Options {
     block_bytes: usize,
     table_bytes: u64,
     memtable_bytes: Option<usize>,
+    reserve_bytes: Option<u64>,
     create: bool,
     recovery: Recovery,
     background: Background,
@@ -63,6 +64,7 @@ impl Options {
             block_bytes: 8 << 10,
             table_bytes: TABLE_BYTES_DEFAULT,
             memtable_bytes: None,
+            reserve_bytes: None,
             create: true,
             recovery: Recovery::default(),
             background: Background::Threads,
@@ -116,6 +118,15 @@ impl Options {
     /// memory, at most 64 MiB.
     pub fn memtable_bytes(mut self, bytes: usize) -> Options {
         self.memtable_bytes = Some(bytes.max(4 << 10));
+        self
+    }
+
+    /// Most bytes of disk to keep aside for the day on which the disk is full, 0 for none. They are given
+    /// up then, so that deletes and compactions, which give room back, can go on; other writes are
+    /// refused (`DiskFull`) until there is room to keep them aside again. A database that logs little
+    /// keeps little, and none keeps more than half of what is free. Default twice the memtable and 3 MiB.
+    pub fn reserve_bytes(mut self, bytes: u64) -> Options {
+        self.reserve_bytes = Some(bytes);
         self
     }
 
@@ -179,13 +190,17 @@ impl Options {
             compressed_from: LEVELS - 1,
             ..Policy::new(memtable_bytes as u64, self.table_bytes)
         };
+        let segment_bytes = (memtable_bytes as u64).max(64 << 10);
         Ok(Settings {
             durability: self.durability,
             background: self.background,
             memory_bytes: self.memory,
             memtable_bytes,
             sealed_max: 2,
-            segment_bytes: (memtable_bytes as u64).max(64 << 10),
+            segment_bytes,
+            reserve_bytes_max: self
+                .reserve_bytes
+                .unwrap_or(segment_bytes * 2 + 3 * SEGMENT_BYTES_MIN),
             batch_bytes_max: Settings::batch_bytes_max_for(self.memory),
             block_bytes: self.block_bytes,
             compression: self.compression,

@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fs::{FileLock, FileSystem, LockKind};
 use crate::manifest::Edit;
 use crate::memtable::Memtable;
+use crate::state::reserve::Reserve;
 use crate::state::view::{Parts, Sealed};
 use crate::sync::Arc;
 use crate::version::Version;
@@ -61,7 +62,7 @@ fn open(options: &Options, path: &Path) -> Result<Db> {
     // It stays empty: nobody writes.
     let active = Arc::new(Memtable::new(0));
     let parts = Parts { active, sealed, version };
-    let store = grounds.store(state, None, parts);
+    let store = grounds.store(state, None, parts, Reserve::new(0, 0, 0));
     Ok(Db::new(Arc::new(Engine::new(store, report, None, lock))))
 }
 

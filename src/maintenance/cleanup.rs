@@ -105,7 +105,8 @@ pub(crate) fn sweep(
     Ok(())
 }
 
-fn remove(fs: &dyn FileSystem, directory: &Path, name: FileName) -> Result<()> {
+/// Deletes a file that is perhaps there.
+pub(crate) fn remove(fs: &dyn FileSystem, directory: &Path, name: FileName) -> Result<()> {
     let path = name.in_directory(directory);
     match fs.remove(&path) {
         Ok(()) => Ok(()),

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::format::key::Seqno;
 use crate::maintenance::desk::{Desk, Sheet, Task};
 use crate::maintenance::install;
+use crate::maintenance::reserve;
 use crate::manifest::Edit;
 use crate::state::health::Duty;
 use crate::state::store::Store;
@@ -26,6 +27,8 @@ pub(crate) struct Compactor {
     store: Arc<Store>,
     desk: Arc<Desk>,
     running: Option<Running>,
+    /// The request that the last job served, if that failed.
+    failed_request: Option<u64>,
 }
 
 struct Running {
@@ -47,7 +50,7 @@ enum Picked {
 
 impl Compactor {
     pub(crate) fn new(store: Arc<Store>, desk: Arc<Desk>) -> Compactor {
-        Compactor { store, desk, running: None }
+        Compactor { store, desk, running: None, failed_request: None }
     }
 
     /// Finds something to do and begins it.
@@ -122,11 +125,6 @@ impl Compactor {
         }
         Ok(())
     }
-
-    fn end(&self, task: &Task, failed: Option<&Error>) {
-        self.desk.with_sheet(|sheet| sheet.give_back(task, failed));
-        self.store.signals.ring();
-    }
 }
 
 impl Worker for Compactor {
@@ -137,7 +135,9 @@ impl Worker for Compactor {
     fn step(&mut self) -> Result<Step> {
         self.store.health.check_background()?;
         let Some(mut running) = self.running.take() else { return self.begin() };
-        let outcome = match running.job.step() {
+        let is_requested = running.task.request().is_some();
+        let may_go_on = reserve::check_compaction(&self.store, is_requested);
+        let outcome = match may_go_on.and_then(|()| running.job.step()) {
             Ok(Progress::More) => {
                 self.running = Some(running);
                 return Ok(Step::Worked);
@@ -148,8 +148,18 @@ impl Worker for Compactor {
                 Err(error)
             }
         };
-        self.end(&running.task, outcome.as_ref().err());
+        // A request stays on the sheet until it is certain that nothing can be done about its failure.
+        self.failed_request = outcome.is_err().then_some(running.task.request()).flatten();
+        self.desk.with_sheet(|sheet| sheet.give_back(&running.task));
+        self.store.signals.ring();
         outcome.map(|()| Step::Finished)
+    }
+
+    fn failed(&mut self, error: &Error) {
+        if let Some(request) = self.failed_request.take() {
+            self.desk.with_sheet(|sheet| sheet.settle(request, Err(error.clone())));
+            self.store.signals.ring();
+        }
     }
 }
 

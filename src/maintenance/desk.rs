@@ -65,6 +65,13 @@ impl Desk {
     }
 }
 
+impl Task {
+    /// The request that it serves, if a user asked for it.
+    pub(crate) fn request(&self) -> Option<u64> {
+        self.request
+    }
+}
+
 impl Sheet {
     /// Tables that running tasks read.
     pub(crate) fn busy(&self) -> &BTreeSet<u64> {
@@ -120,12 +127,9 @@ impl Sheet {
         Task { id, tables, request }
     }
 
-    /// Gives the tables back. With an error, the request that the task served has failed.
-    pub(crate) fn give_back(&mut self, task: &Task, failed: Option<&Error>) {
+    /// Gives the tables back.
+    pub(crate) fn give_back(&mut self, task: &Task) {
         self.busy.retain(|id| !task.tables.contains(id));
         self.running.remove(&task.id);
-        if let (Some(request), Some(error)) = (task.request, failed) {
-            self.settle(request, Err(error.clone()));
-        }
     }
 }

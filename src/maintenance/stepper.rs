@@ -3,6 +3,7 @@
 //! One seed and one sequence of calls by one user thread give one sequence of calls to the file
 //! system. So a test that found something can be run again, and every point of it can be crashed at.
 
+use crate::maintenance::hand::Hand;
 use crate::state::signals::Stepper;
 use crate::state::store::Store;
 use crate::state::worker::{Step, Worker};
@@ -17,7 +18,7 @@ pub(crate) struct SeededStepper {
 }
 
 struct Inner {
-    workers: Vec<Box<dyn Worker>>,
+    hands: Vec<Hand>,
     random: u64,
 }
 
@@ -27,7 +28,8 @@ impl SeededStepper {
         seed: u64,
         workers: Vec<Box<dyn Worker>>,
     ) -> SeededStepper {
-        let inner = Mutex::new(Inner { workers, random: seed });
+        let hands = workers.into_iter().map(Hand::new).collect();
+        let inner = Mutex::new(Inner { hands, random: seed });
         SeededStepper { store: Arc::downgrade(store), inner }
     }
 
@@ -45,8 +47,8 @@ impl SeededStepper {
 
     /// Drops the workers: nothing moves from now on.
     pub(crate) fn stop(&self) {
-        let workers = std::mem::take(&mut self.inner.lock().workers);
-        drop(workers);
+        let hands = std::mem::take(&mut self.inner.lock().hands);
+        drop(hands);
     }
 }
 
@@ -54,16 +56,16 @@ impl Stepper for SeededStepper {
     fn step(&self) -> bool {
         let Some(store) = self.store.upgrade() else { return false };
         let mut inner = self.inner.lock();
-        let count = inner.workers.len();
+        let count = inner.hands.len();
         if count == 0 {
             return false;
         }
         let first = usize::try_from(inner.next_random() % count as u64).unwrap_or(0);
         let mut progressed = false;
         for turn in 0..count {
-            let worker = &mut inner.workers[(first + turn) % count];
-            let outcome = worker.step();
-            let duty = worker.duty();
+            let hand = &mut inner.hands[(first + turn) % count];
+            let outcome = hand.step(&store);
+            let duty = hand.duty();
             match outcome {
                 Ok(step @ (Step::Worked | Step::Finished)) => {
                     if step == Step::Finished {

@@ -1,10 +1,11 @@
 //! Runs workers on threads of their own: one thread a worker.
 //!
 //! A worker that fails is tried again after a pause that doubles up to a second, or sooner if somebody
-//! waits for it; its error stands in the health until it finishes something. A worker that panics poisons the database, which wakes everyone who
-//! waits: a waiter gets an error, never silence.
+//! waits for it; its error stands in the health until it finishes something. A worker that panics
+//! poisons the database, which wakes everyone who waits: a waiter gets an error, never silence.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::maintenance::hand::Hand;
 use crate::seeded::{Bug, is_seeded};
 use crate::state::store::Store;
 use crate::state::worker::{Step, Worker};
@@ -77,25 +78,26 @@ fn store_path(threads: &Threads) -> std::path::PathBuf {
     threads.store.directory.clone()
 }
 
-fn guard(store: &Store, mut worker: Box<dyn Worker>, stop: &AtomicBool) {
-    let duty = worker.duty();
-    let outcome = catch_unwind(AssertUnwindSafe(|| run(store, &mut *worker, stop)));
+fn guard(store: &Arc<Store>, worker: Box<dyn Worker>, stop: &AtomicBool) {
+    let mut hand = Hand::new(worker);
+    let duty = hand.duty();
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(store, &mut hand, stop)));
     if outcome.is_err() && !is_seeded(Bug::PanicHangsWriters) {
         let what = format!("the background thread for {duty:?} panicked");
         store.poison(&Error::plain(ErrorKind::Poisoned, what));
     }
 }
 
-fn run(store: &Store, worker: &mut dyn Worker, stop: &AtomicBool) {
+fn run(store: &Arc<Store>, hand: &mut Hand, stop: &AtomicBool) {
     let mut pause = PAUSE_MIN;
     // The open may have noted one.
     let mut has_failed = true;
     while !stop.load(Ordering::Acquire) {
         let (count, hurries) = (store.signals.count(), store.signals.hurries());
-        let step = match worker.step() {
+        let step = match hand.step(store) {
             Ok(step) => step,
             Err(error) => {
-                store.health.note_background(worker.duty(), Err(error));
+                store.health.note_background(hand.duty(), Err(error));
                 store.signals.ring();
                 has_failed = true;
                 rest_for(store, stop, hurries, pause);
@@ -104,7 +106,7 @@ fn run(store: &Store, worker: &mut dyn Worker, stop: &AtomicBool) {
             }
         };
         if has_failed && step != Step::Worked {
-            store.health.note_background(worker.duty(), Ok(()));
+            store.health.note_background(hand.duty(), Ok(()));
             (pause, has_failed) = (PAUSE_MIN, false);
         }
         let at_most = match step {

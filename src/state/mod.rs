@@ -11,6 +11,7 @@ pub(crate) mod gauges;
 pub(crate) mod health;
 pub(crate) mod keyspaces;
 pub(crate) mod ledger;
+pub(crate) mod reserve;
 pub(crate) mod sequence;
 pub(crate) mod settings;
 pub(crate) mod signals;

@@ -10,6 +10,9 @@ use crate::sync::Arc;
 use crate::table::{Compression, Creation, FilterKind, TableOptions};
 use std::time::Duration;
 
+/// A segment takes at least this much room at once, unless it must be smaller.
+pub(crate) const SEGMENT_BYTES_MIN: u64 = 1 << 20;
+
 /// What survives what, once a write has returned `Ok`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Durability {
@@ -50,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) sealed_max: usize,
     /// Room reserved for a log segment.
     pub(crate) segment_bytes: u64,
+    /// Most room that is kept for a full disk; 0 for none.
+    pub(crate) reserve_bytes_max: u64,
     pub(crate) batch_bytes_max: usize,
     pub(crate) block_bytes: usize,
     pub(crate) compression: Compression,
@@ -76,6 +81,22 @@ impl Settings {
             creation: Creation { level, unix_seconds },
             ..TableOptions::default()
         }
+    }
+
+    /// Least room to take for a log segment, in bytes.
+    pub(crate) fn segment_bytes_min(&self) -> u64 {
+        self.segment_bytes.min(SEGMENT_BYTES_MIN)
+    }
+
+    /// How long a log the reserve serves from the start.
+    pub(crate) fn reserved_log_bytes_min(&self) -> u64 {
+        self.segment_bytes_min() / 2
+    }
+
+    /// What it takes to get along on a full disk with a log of so many bytes: they become a table, beside
+    /// another segment and another manifest; and with tables of so many bytes: a few are merged.
+    pub(crate) fn reserve_bytes(&self, log_bytes: u64, table_bytes: u64) -> u64 {
+        log_bytes + log_bytes / 4 + 2 * self.segment_bytes_min() + table_bytes / 16
     }
 
     /// An empty memtable for the records of a segment, charged to the budget.

@@ -11,6 +11,7 @@ use crate::state::gauges::Gauges;
 use crate::state::health::Health;
 use crate::state::keyspaces::Keyspaces;
 use crate::state::ledger::Ledger;
+use crate::state::reserve::Reserve;
 use crate::state::sequence::Sequence;
 use crate::state::settings::Settings;
 use crate::state::signals::Signals;
@@ -50,6 +51,7 @@ pub(crate) struct Store {
     pub(crate) counters: Counters,
     pub(crate) gauges: Gauges,
     pub(crate) trash: Trash,
+    pub(crate) reserve: Reserve,
 }
 
 impl Store {

@@ -1,6 +1,6 @@
 //! What every background worker has in common: one bounded step at a time.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::state::health::Duty;
 use std::time::Duration;
 
@@ -27,4 +27,8 @@ pub(crate) trait Worker: Send {
     /// # Errors
     /// The attempt failed and nothing of it counts. The caller notes the error and calls again later.
     fn step(&mut self) -> Result<Step>;
+
+    /// Is told that the error of the last step stands: whoever waits for this worker should hear of it.
+    /// Not called if the caller could do something about it and tries again at once.
+    fn failed(&mut self, _error: &Error) {}
 }

@@ -18,8 +18,8 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::checksum::crc32;
 use crate::format::filename::FileName;
-use crate::format::key::Seqno;
-use crate::format::ops::OpsBuffer;
+use crate::format::key::{Kind, Seqno};
+use crate::format::ops::{self, OpsBuffer};
 use crate::fs::Event;
 use crate::manifest::CleanClose;
 use crate::seeded::{Bug, is_seeded};
@@ -39,6 +39,15 @@ use std::time::Duration;
 
 /// Delays are saved up until they are worth a call of the operating system.
 const SLEEP_MIN_NANOS: u64 = 50_000;
+
+/// Why the log goes on in a new segment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// The segment or the memtable is full, or spoiled.
+    Commit,
+    /// Somebody asked for a flush.
+    Flush,
+}
 
 /// Takes all writes of one database.
 pub(crate) struct Committer {
@@ -87,20 +96,30 @@ impl Committer {
         let record_bytes = batch.record_mut().len();
         self.slow_down(record_bytes);
 
-        let mut line = self.enter(record_bytes)?;
+        let mut line = self.enter_for(batch)?;
         // Only the health: which process this is was asked above, by a call of the operating system.
         self.store.health.check_write()?;
         if let Some(gone) = keyspaces.iter().find(|cell| cell.is_gone()) {
             return Err(keyspace_gone(&gone.name));
         }
         let _guard = PoisonOnPanic(&self.store);
-        let placed = line.append(batch, payload_crc)?;
+        let placed = match line.append(batch, payload_crc) {
+            // The next segment gets room from the reserve, if there is one.
+            Err(error) if error.kind() == ErrorKind::DiskFull && only_deletes(batch) => {
+                drop(line);
+                line = self.enter_for(batch)?;
+                line.append(batch, payload_crc)?
+            }
+            placed => placed?,
+        };
         let ticket = self.store.sequence.draw(placed.last_seqno);
-        let wakes_keeper = std::mem::take(&mut line.keeper_sleeps) | self.wants_spare(&mut line);
+        let wakes_background = std::mem::take(&mut line.keeper_sleeps)
+            | self.wants_spare(&mut line)
+            | self.wants_reserve(&mut line);
         let Position { segment, end } = placed.position;
         self.store.fs.observe(Event::Logged { segment, seqno: placed.last_seqno, end });
         drop(line);
-        if wakes_keeper {
+        if wakes_background {
             self.store.signals.ring();
         }
 
@@ -141,7 +160,7 @@ impl Committer {
         }
         let segment = line.memtable().segment();
         drop(line);
-        let position = self.leave(segment)?.position();
+        let position = self.leave(segment, Cause::Flush)?.position();
         self.sync_to(position)
     }
 
@@ -153,7 +172,7 @@ impl Committer {
         if !line.is_empty() {
             let segment = line.memtable().segment();
             drop(line);
-            line = self.leave(segment)?;
+            line = self.leave(segment, Cause::Flush)?;
         }
         Ok(line.last_seqno())
     }
@@ -211,6 +230,42 @@ impl Committer {
         delay(&self.backlog(), 4096).1
     }
 
+    /// Enters the line when there is room for a batch. If the reserve is low, that is for deletes.
+    fn enter_for(&self, batch: &mut OpsBuffer) -> Result<MutexGuard<'_, Line>> {
+        let record_bytes = batch.record_mut().len();
+        loop {
+            let line = self.enter(record_bytes)?;
+            if !self.store.reserve.is_low() || only_deletes(batch) {
+                return Ok(line);
+            }
+            drop(line);
+            self.wait_for_reserve()?;
+        }
+    }
+
+    /// Waits until the reserve was made again.
+    ///
+    /// # Errors
+    /// `DiskFull` if there is no room for that now.
+    fn wait_for_reserve(&self) -> Result<()> {
+        let store = &*self.store;
+        let (failures, attempts) = (store.health.background_failures(), store.reserve.attempts());
+        store.reserve.ask();
+        store.signals.hurry();
+        store.signals.wait_until(|| {
+            if let Err(error) = store.health.check_write() {
+                return Some(Err(error));
+            }
+            if !store.reserve.is_low() {
+                return Some(Ok(()));
+            }
+            if store.reserve.attempts() > attempts {
+                return Some(Err(store.reserve.refusal()));
+            }
+            store.health.background_error(Duty::Cleanup, failures).map(Err)
+        })
+    }
+
     /// Enters the line when there is room for a record of this size.
     fn enter(&self, record_bytes: usize) -> Result<MutexGuard<'_, Line>> {
         let settings = &self.store.settings;
@@ -223,19 +278,19 @@ impl Committer {
         }
         let segment = line.memtable().segment();
         drop(line);
-        self.leave(segment)
+        self.leave(segment, Cause::Commit)
     }
 
     /// Enters the line when it has gone on from `segment` to a new one with a new memtable: makes it
     /// go, unless another commit does.
-    fn leave(&self, segment: u64) -> Result<MutexGuard<'_, Line>> {
+    fn leave(&self, segment: u64, cause: Cause) -> Result<MutexGuard<'_, Line>> {
         loop {
             let mut line = self.line.lock();
             self.store.health.check_background()?;
             if line.memtable().segment() != segment {
                 return Ok(line);
             }
-            let has_room = self.has_room();
+            let has_room = self.has_room(cause);
             if has_room && let Some(prepared) = self.spare.take() {
                 let last_seqno = match is_seeded(Bug::RotateLosesWriter) {
                     true => self.store.sequence.visible(),
@@ -257,12 +312,12 @@ impl Committer {
                 return Ok(line);
             }
             drop(line);
-            self.wait_for_room(segment, has_room)?;
+            self.wait_for_room(segment, cause, has_room)?;
         }
     }
 
     /// Waits until a segment is ready (if that is what lacks) or a memtable was flushed.
-    fn wait_for_room(&self, segment: u64, lacks_segment: bool) -> Result<()> {
+    fn wait_for_room(&self, segment: u64, cause: Cause, lacks_segment: bool) -> Result<()> {
         let store = &*self.store;
         let began = store.fs.monotonic();
         if lacks_segment {
@@ -281,7 +336,7 @@ impl Committer {
             if lacks_segment {
                 return self.spare.look();
             }
-            if self.has_room() {
+            if self.has_room(cause) {
                 return Some(Ok(()));
             }
             let duty = match store.gauges.sealed() < store.settings.sealed_max {
@@ -295,10 +350,20 @@ impl Committer {
         outcome
     }
 
-    /// Whether the background is near enough for one more memtable to be sealed.
-    fn has_room(&self) -> bool {
-        let (gauges, settings) = (&self.store.gauges, &self.store.settings);
-        gauges.sealed() < settings.sealed_max && gauges.runs() < settings.runs_hard
+    /// Whether the background is near enough for one more memtable to be sealed. A flush that somebody
+    /// asked for does not wait for the runs to be merged; nor does anything on a full disk, where there
+    /// may be no room to merge them before deletes are among them.
+    fn has_room(&self, cause: Cause) -> bool {
+        let Store { gauges, settings, reserve, health, .. } = &*self.store;
+        let cannot_merge = || {
+            let failed = health.background_error(Duty::Compaction, 0);
+            failed.is_some_and(|error| error.kind() == ErrorKind::DiskFull)
+        };
+        gauges.sealed() < settings.sealed_max
+            && (gauges.runs() < settings.runs_hard
+                || cause == Cause::Flush
+                || reserve.is_low()
+                || cannot_merge())
     }
 
     /// Asks for the next segment when this one has been begun in earnest.
@@ -312,6 +377,20 @@ impl Committer {
         }
         line.asked_for_spare = true;
         self.spare.want()
+    }
+
+    /// Asks for a larger reserve when the log has outgrown it.
+    fn wants_reserve(&self, line: &mut Line) -> bool {
+        let end = line.segment_end();
+        if end <= line.reserve_until {
+            return false;
+        }
+        let settings = &self.store.settings;
+        let until = (end + end / 2).min(settings.segment_bytes).max(end);
+        line.reserve_until = until;
+        let view = self.store.view.load();
+        let tables: u64 = view.version.tables().map(|table| table.facts().size_bytes).sum();
+        self.store.reserve.want(settings.reserve_bytes(until, tables))
     }
 
     fn sync_to(&self, position: Position) -> Result<()> {
@@ -378,6 +457,11 @@ impl Committer {
             compaction_rate: gauges.compaction_rate().get() as f64,
         }
     }
+}
+
+/// Whether a batch does nothing but delete.
+fn only_deletes(batch: &OpsBuffer) -> bool {
+    ops::decode(batch.payload()).flatten().all(|op| op.kind != Kind::Put)
 }
 
 /// A commit that ends in a panic leaves a gap that nothing can be published behind: the database is

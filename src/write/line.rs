@@ -37,6 +37,8 @@ pub(crate) struct Line {
     pub(crate) asked_for_spare: bool,
     /// Whether the log keeper sleeps until the next commit.
     pub(crate) keeper_sleeps: bool,
+    /// When the segment is longer, the reserve should be larger.
+    pub(crate) reserve_until: u64,
 }
 
 /// A segment that is complete but perhaps not durable.
@@ -75,6 +77,7 @@ impl Line {
             marked_end: 0,
             asked_for_spare: false,
             keeper_sleeps: false,
+            reserve_until: 0,
         }
     }
 

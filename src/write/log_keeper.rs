@@ -1,18 +1,17 @@
 //! The log keeper: prepares the next segment, and marks the end of an idle log.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::format::filename::FileName;
 use crate::format::key::Seqno;
 use crate::manifest::Edit;
 use crate::state::health::Duty;
 use crate::state::store::Store;
+use crate::state::trash::Freed;
 use crate::state::worker::{Step, Worker};
 use crate::sync::Arc;
 use crate::wal::{Prepared, prepare};
 use crate::write::commit::Committer;
 use std::time::Duration;
-
-/// Least room to reserve for a segment.
-pub(crate) const RESERVE_BYTES_MIN: u64 = 1 << 20;
 
 /// Looks after the log beside the commits.
 pub(crate) struct LogKeeper {
@@ -32,7 +31,11 @@ impl LogKeeper {
     fn prepare_segment(&self) -> Result<Prepared> {
         let id = self.store.ledger.draw_file();
         let reserve = self.reserve_bytes();
-        let prepared = prepare(&*self.store.fs, &self.store.directory, id, reserve)?;
+        let prepared = prepare(&*self.store.fs, &self.store.directory, id, reserve);
+        let prepared = prepared.inspect_err(|_| {
+            // It may be there, and nobody will ever need it.
+            self.store.trash.put([Freed { name: FileName::Wal(id), at_record: 0 }]);
+        })?;
         let edit = Edit { segments: vec![id], ..Edit::default() };
         self.store.ledger.record(|_| Ok(edit), |_, _| Ok(()))?;
         Ok(prepared)
@@ -41,8 +44,12 @@ impl LogKeeper {
     /// As much as the log seems to need: a database that writes little should not take 64 MiB of disk
     /// for it. Beyond the reserved room a segment simply grows.
     fn reserve_bytes(&self) -> u64 {
+        let (settings, least) = (&self.store.settings, self.store.settings.segment_bytes_min());
+        if self.store.reserve.is_low() {
+            return least;
+        }
         let used = self.committer.segment_end();
-        used.saturating_mul(4).max(RESERVE_BYTES_MIN).min(self.store.settings.segment_bytes)
+        used.saturating_mul(4).clamp(least, settings.segment_bytes)
     }
 
     /// Marks the log when it has been idle long enough. Returns how long to wait before looking again;
@@ -77,12 +84,18 @@ impl Worker for LogKeeper {
     fn step(&mut self) -> Result<Step> {
         self.store.health.check_background()?;
         if self.committer.spare().is_wanted() {
-            let outcome = self.prepare_segment();
-            let failed = outcome.as_ref().err().cloned();
-            self.committer.spare().put(outcome);
+            let prepared = self.prepare_segment()?;
+            self.committer.spare().put(Ok(prepared));
             self.store.signals.ring();
-            return failed.map_or(Ok(Step::Finished), Err);
+            return Ok(Step::Finished);
         }
         Ok(self.mark_when_idle()?.map_or(Step::Idle, Step::IdleFor))
+    }
+
+    fn failed(&mut self, error: &Error) {
+        if self.committer.spare().is_wanted() {
+            self.committer.spare().put(Err(error.clone()));
+            self.store.signals.ring();
+        }
     }
 }

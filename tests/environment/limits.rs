@@ -137,6 +137,7 @@ fn a_dropped_keyspace_gives_its_room_back() {
     assert!(tables < 64 << 10, "{tables} bytes of tables are left");
     db.close().unwrap();
     let empty = size(&path);
-    assert!(full > 6 << 20 && empty < 2 << 20, "{full} bytes before, {empty} bytes after");
+    // A segment takes 1 MiB, the reserve 2.6.
+    assert!(full > 6 << 20 && empty < 4 << 20, "{full} bytes before, {empty} bytes after");
     assert!(space.get("1").is_err());
 }

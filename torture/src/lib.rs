@@ -10,6 +10,7 @@ pub mod bounds;
 mod crash;
 pub mod crew;
 mod damage;
+mod enospc;
 mod fault;
 pub mod kill;
 mod model;

@@ -2,7 +2,7 @@
 
 use crate::bounds::Bounds;
 use crate::outcome::Outcome;
-use crate::{crash, damage, fault, kill, model, panic, race, seeded, soak};
+use crate::{crash, damage, enospc, fault, kill, model, panic, race, seeded, soak};
 
 /// One long test.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,12 @@ pub const SUITES: &[Suite] = &[
         about: "Lets every call to the file system fail, in every way, once and for good",
         seconds: 60,
         run: fault::run,
+    },
+    Suite {
+        name: "enospc",
+        about: "Fills small disks, and gives them room again in every way there is",
+        seconds: 30,
+        run: enospc::run,
     },
     Suite {
         name: "damage",

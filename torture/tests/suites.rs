@@ -26,6 +26,11 @@ fn no_failing_call_loses_a_write_or_shows_a_refused_one() {
 }
 
 #[test]
+fn a_full_disk_refuses_writes_and_recovers() {
+    run("enospc", 5);
+}
+
+#[test]
 fn no_damage_is_silent() {
     run("damage", 8);
 }

@@ -21,7 +21,8 @@ pub(crate) fn ending(disk: &SimulatedFileSystem, ending: &str) -> Vec<String> {
 pub(crate) fn files(disk: &SimulatedFileSystem) -> std::collections::BTreeMap<String, Vec<u8>> {
     let lost = std::path::Path::new(HOME).join("lost");
     let kept = disk.names(&lost).into_iter().map(|name| format!("lost/{}", name.display()));
-    let all = names(disk).into_iter().chain(kept).filter(|name| name != "LOCK");
+    let all =
+        names(disk).into_iter().chain(kept).filter(|name| name != "LOCK" && name != "RESERVE");
     let read =
         |name: String| Some((name.clone(), disk.read(std::path::Path::new(HOME).join(name))?));
     all.filter_map(read).collect()
@@ -34,7 +35,7 @@ pub(crate) fn check_tidy(disk: &SimulatedFileSystem, db: &Db) {
         name.ends_with(".sst")
             || name.ends_with(".wal")
             || name.starts_with("MANIFEST-")
-            || ["CURRENT", "LOCK", "lost"].contains(&name.as_str())
+            || ["CURRENT", "LOCK", "RESERVE", "lost"].contains(&name.as_str())
     };
     let strangers: Vec<_> = all.iter().filter(|name| !is_one_of_ours(name)).collect();
     assert!(strangers.is_empty(), "left behind: {strangers:?}");
@@ -52,7 +53,7 @@ pub(crate) fn created(disk: &SimulatedFileSystem, moments: Range<usize>) -> Vec<
 fn created_at(what: &str) -> Option<String> {
     let path = what.strip_prefix("create ")?;
     let name = path.strip_prefix(HOME)?.strip_prefix('/')?;
-    let is_numbered = name != "LOCK" && !name.starts_with("lost/");
+    let is_numbered = !["LOCK", "RESERVE"].contains(&name) && !name.starts_with("lost/");
     is_numbered.then(|| name.to_owned())
 }
 

@@ -113,10 +113,20 @@ fn a_disk_that_was_full_at_the_death_of_the_process_opens_with_all_that_was_ackn
 fn deletes_and_a_compaction_give_room_to_a_database_that_filled_its_disk() {
     let (disk, mut live) = (disk(), Map::new());
     let db = options(disk.clone(), Background::Stepped { seed: 5 }).open("data").unwrap();
-    disk.set_capacity(Some(300 << 10));
+    disk.set_capacity(Some(700 << 10));
     fill(&db, &mut live);
-    // Somebody else makes a little room, so that the deletes fit.
-    disk.set_capacity(Some(600 << 10));
+    assert_eq!(db.health().unwrap_err().kind(), ErrorKind::DiskFull);
+    for number in (0..400).step_by(7) {
+        let key = format!("k{number:05}").into_bytes();
+        db.delete(&key).unwrap();
+        live.remove(&(String::new(), key));
+    }
+    db.delete_range("k00000".."k00450").unwrap();
+    live.retain(|(_, key), _| key.as_slice() >= b"k00450".as_slice());
+    db.compact(..).unwrap();
+    db.wait_idle().unwrap();
+    (0..200).for_each(|number| put(&db, &mut live, number).unwrap());
+    db.health().unwrap();
     db.delete_range("k00000".."k00450").unwrap();
     live.retain(|(_, key), _| key.as_slice() >= b"k00450".as_slice());
     db.compact(..).unwrap();
@@ -125,6 +135,7 @@ fn deletes_and_a_compaction_give_room_to_a_database_that_filled_its_disk() {
     let bytes: usize = disk
         .names("data")
         .into_iter()
+        .filter(|name| name != "RESERVE")
         .filter_map(|name| disk.read(std::path::Path::new("data").join(name)))
         .map(|bytes| bytes.len())
         .sum();
@@ -183,7 +194,9 @@ fn a_manifest_that_cannot_be_replaced_stops_nothing_for_good() {
 fn a_keyspace_whose_drop_could_not_be_noted_is_gone_and_can_be_created_again() {
     for again in [true, false] {
         let faults = FaultFileSystem::new(disk());
-        let db = options(faults.clone(), Background::Stepped { seed: 1 }).open("data").unwrap();
+        // A reserve would be given up for the drop.
+        let options = |fs| options(fs, Background::Stepped { seed: 1 }).reserve_bytes(0);
+        let db = options(faults.clone()).open("data").unwrap();
         db.keyspace("a").unwrap().put("old", "1").unwrap();
         faults.set(Trigger::on(Operation::Append).kind(FileKind::Manifest), Fault::NoSpace);
         assert_eq!(db.drop_keyspace("a").unwrap_err().kind(), ErrorKind::DiskFull);
@@ -196,7 +209,7 @@ fn a_keyspace_whose_drop_could_not_be_noted_is_gone_and_can_be_created_again() {
         assert_eq!(space.iter().count(), 0);
         space.put("new", "2").unwrap();
         db.close().unwrap();
-        let db = options(faults, Background::Stepped { seed: 1 }).open("data").unwrap();
+        let db = options(faults).open("data").unwrap();
         let found = contents(&db).unwrap();
         assert_eq!(found.into_keys().collect::<Vec<_>>(), [("a".to_owned(), b"new".to_vec())]);
     }

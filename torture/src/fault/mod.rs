@@ -12,6 +12,6 @@ mod full;
 mod play;
 mod suite;
 mod workloads;
-mod world;
+pub(crate) mod world;
 
 pub(crate) use crate::fault::suite::run;

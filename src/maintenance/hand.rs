@@ -1,0 +1,45 @@
+//! A worker in the hands of whoever runs it, and what is done when it meets a full disk.
+//!
+//! Then room is made, once, and the worker tries again; nobody hears of it if that helps. An error that
+//! stands is told to the worker too, so that it can tell those who wait for it.
+
+use crate::error::{ErrorKind, Result};
+use crate::maintenance::reserve;
+use crate::state::health::Duty;
+use crate::state::store::Store;
+use crate::state::worker::{Step, Worker};
+use crate::sync::Arc;
+
+/// One worker.
+pub(crate) struct Hand {
+    worker: Box<dyn Worker>,
+    /// Whether room was made for the attempt that is under way.
+    has_made_room: bool,
+}
+
+impl Hand {
+    pub(crate) fn new(worker: Box<dyn Worker>) -> Hand {
+        Hand { worker, has_made_room: false }
+    }
+
+    pub(crate) fn duty(&self) -> Duty {
+        self.worker.duty()
+    }
+
+    /// Lets it do a step.
+    ///
+    /// # Errors
+    /// Those of the worker, a full disk only if no room could be made, or if that did not help.
+    pub(crate) fn step(&mut self, store: &Arc<Store>) -> Result<Step> {
+        let outcome = self.worker.step();
+        let is_under_way = matches!(outcome, Ok(Step::Worked));
+        let meets_full_disk =
+            outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::DiskFull);
+        if meets_full_disk && !self.has_made_room && reserve::make_room(store) {
+            self.has_made_room = true;
+            return Ok(Step::Worked);
+        }
+        self.has_made_room &= is_under_way;
+        outcome.inspect_err(|error| self.worker.failed(error))
+    }
+}

@@ -1,0 +1,186 @@
+//! Makes the reserve, gives it up when the disk is full, and makes it again.
+//!
+//! Nobody reads the file, so it is not synced: if a power cut takes it, the next open makes another
+//! one. It takes half of the free room at most, so that there is room for the writes that it lets in.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::filename::FileName;
+use crate::fs::FileKind;
+use crate::maintenance::cleanup;
+use crate::maintenance::cleanup::Cleanup;
+use crate::state::health::Duty;
+use crate::state::reserve::Holding;
+use crate::state::store::Store;
+use crate::state::worker::{Step, Worker};
+use crate::sync::Arc;
+use std::io;
+
+/// What the file begins with, for people, and so that it is not taken for an empty segment if somebody
+/// renames it.
+const CAPTION: &[u8] = b"Room that is kept for a full disk. Nobody reads it.\n";
+
+/// The cleanup, and the reserve when there is nothing to clean.
+pub(crate) struct Housekeeper {
+    store: Arc<Store>,
+    cleanup: Cleanup,
+}
+
+impl Housekeeper {
+    pub(crate) fn new(store: Arc<Store>) -> Housekeeper {
+        Housekeeper { cleanup: Cleanup::new(Arc::clone(&store)), store }
+    }
+}
+
+impl Worker for Housekeeper {
+    fn duty(&self) -> Duty {
+        self.cleanup.duty()
+    }
+
+    fn step(&mut self) -> Result<Step> {
+        let cleaned = self.cleanup.step()?;
+        if cleaned != Step::Idle {
+            // Perhaps there is room now for what could not be held before.
+            self.store.reserve.ask_for_missing();
+            return Ok(cleaned);
+        }
+        Ok(if keep(&self.store)? { Step::Finished } else { Step::Idle })
+    }
+}
+
+/// What it takes to turn the log into tables: room for the largest memtable as a table, for another
+/// segment, and for another manifest.
+fn needed_by_log(store: &Store) -> u64 {
+    let view = store.view.load();
+    let largest = view.memtables().map(|memtable| memtable.size_bytes() as u64).max().unwrap_or(0);
+    store.settings.reserve_bytes(largest, 0)
+}
+
+/// If somebody asked for it: makes the file as large as it should be and can be. Returns whether
+/// anything was tried. If there is none after that, the reserve is low.
+///
+/// # Errors
+/// Whatever the operating system reports, a full disk apart.
+pub(crate) fn keep(store: &Store) -> Result<bool> {
+    let reserve = &store.reserve;
+    if !reserve.take_asked() {
+        return Ok(false);
+    }
+    let mut holding = reserve.holding().lock();
+    holding.needed = needed_by_log(store);
+    let made = free_bytes(store).and_then(|free| match reserve.next_bytes(*holding, free) {
+        Some(bytes) => make(store, &mut holding, bytes),
+        None => Ok(()),
+    });
+    match made {
+        Ok(()) => reserve.set_low(holding.bytes == 0),
+        // Not for lack of room: it is tried again, and writes need not wait for it.
+        Err(_) => reserve.ask(),
+    }
+    drop(holding);
+    reserve.note_attempt();
+    store.signals.ring();
+    made.map(|()| true)
+}
+
+/// Bytes that the disk has left.
+fn free_bytes(store: &Store) -> Result<u64> {
+    let free = store.fs.free_space(&store.directory);
+    free.map_err(|error| Error::io("ask for the free space of", &store.directory, error))
+}
+
+fn make(store: &Store, holding: &mut Holding, bytes: u64) -> Result<()> {
+    // Files are not made longer later, nor is one that a crash left shorter than it seems.
+    holding.bytes = 0;
+    cleanup::remove(&*store.fs, &store.directory, FileName::Reserve)?;
+    let path = FileName::Reserve.in_directory(&store.directory);
+    let created = store.fs.create_new(&path, FileKind::Other);
+    let made = created.and_then(|mut file| {
+        file.append(CAPTION)?;
+        file.reserve(bytes)
+    });
+    match made {
+        Ok(()) => holding.bytes = bytes,
+        // Somebody else took the room meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+            cleanup::remove(&*store.fs, &store.directory, FileName::Reserve)?;
+        }
+        Err(error) => return Err(Error::io("make the reserve", &path, error)),
+    }
+    Ok(())
+}
+
+/// At a close: a log that holds nothing needs little room to become a table.
+pub(crate) fn shrink(store: &Store) {
+    let mut holding = store.reserve.holding().lock();
+    if holding.bytes > store.reserve.bytes_min() {
+        // It is a nicety: if it fails, the next open makes another one.
+        drop(make(store, &mut holding, store.reserve.bytes_min()));
+    }
+}
+
+/// On a full disk: gives the reserve up, and the files that wait to be deleted. Returns whether there
+/// was anything, so that it is worth trying again.
+pub(crate) fn make_room(store: &Arc<Store>) -> bool {
+    let is_given_up = give_up(store);
+    let has_trash = !store.trash.is_empty_with(|| !store.context.has_released());
+    // What cannot be removed now is tried again by the cleanup.
+    (has_trash && cleanup::empty(store).is_ok()) || is_given_up
+}
+
+fn give_up(store: &Store) -> bool {
+    let mut holding = store.reserve.holding().lock();
+    if holding.bytes == 0 {
+        return false;
+    }
+    // First, so that nothing but deletes gets into the room.
+    store.reserve.set_low(true);
+    if cleanup::remove(&*store.fs, &store.directory, FileName::Reserve).is_err() {
+        // It is still there: nothing was gained, and nothing lost.
+        store.reserve.set_low(false);
+        return false;
+    }
+    holding.bytes = 0;
+    true
+}
+
+/// Whether a compaction may go on. If the reserve is low, it must leave room for a manifest, without
+/// which nothing can be deleted, and if nobody asked for it, all that the log needs.
+///
+/// # Errors
+/// `DiskFull` if it may not.
+pub(crate) fn check_compaction(store: &Arc<Store>, is_requested: bool) -> Result<()> {
+    if !store.reserve.is_low() {
+        return Ok(());
+    }
+    let needed = match is_requested {
+        true => store.settings.segment_bytes_min(),
+        false => needed_by_log(store),
+    };
+    if free_bytes(store)? >= needed {
+        return Ok(());
+    }
+    // What earlier jobs freed may still be there.
+    drop(cleanup::empty(store));
+    if free_bytes(store)? < needed {
+        let what = format!(
+            "the disk is full: tables cannot be merged and {needed} bytes be left for the log; \
+             delete more and compact, or make room"
+        );
+        return Err(Error::plain(ErrorKind::DiskFull, what));
+    }
+    Ok(())
+}
+
+/// Does it, and once more if it met a full disk and there was room to make.
+///
+/// # Errors
+/// Those of `work`.
+pub(crate) fn with_reserve<T>(
+    store: &Arc<Store>,
+    mut work: impl FnMut() -> Result<T>,
+) -> Result<T> {
+    match work() {
+        Err(error) if error.kind() == ErrorKind::DiskFull && make_room(store) => work(),
+        outcome => outcome,
+    }
+}
