@@ -95,6 +95,10 @@ bugs! {
     PoisonForgotten = "poison_forgotten",
     /// A panic of a background thread is kept to itself.
     PanicHangsWriters = "panic_hangs_writers",
+    /// The real file system does not tell the operating system of a sync.
+    OsSyncIsNothing = "os_sync_is_nothing",
+    /// The real file system does not tell the operating system of a sync of a directory.
+    OsDirSyncIsNothing = "os_dir_sync_is_nothing",
 }
 
 /// Whether this bug is switched on. Never, in an ordinary build.
@@ -112,8 +116,8 @@ pub(crate) use chosen::is_seeded;
 #[cfg(siltstone_seeded_bugs)]
 mod chosen {
     use crate::seeded::{Bug, NAMES};
-    use crate::sync::OnceLock;
-    use crate::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// Number of the chosen bug plus one; 0 for none.
     static CHOSEN: AtomicUsize = AtomicUsize::new(0);

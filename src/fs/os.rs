@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::fs::{Append, DirEntry, FileKind, FileLock, FileSystem, LockKind, ReadAt, Syncer};
+use crate::seeded::{Bug, is_seeded};
 use crate::sync::Arc;
 
 /// The real file system.
@@ -120,7 +121,11 @@ impl FileSystem for OsFileSystem {
     }
 
     fn sync_dir(&self, directory: &Path) -> io::Result<()> {
-        File::open(directory)?.sync_all()
+        let directory = File::open(directory)?;
+        if is_seeded(Bug::OsDirSyncIsNothing) {
+            return Ok(());
+        }
+        directory.sync_all()
     }
 
     fn lock(&self, path: &Path, how: LockKind) -> io::Result<Box<dyn FileLock>> {
@@ -241,6 +246,9 @@ struct OsSyncer(Arc<File>);
 impl Syncer for OsSyncer {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn sync(&self) -> io::Result<()> {
+        if is_seeded(Bug::OsSyncIsNothing) {
+            return Ok(());
+        }
         self.0.sync_data()
     }
 

@@ -15,8 +15,8 @@ pub(crate) const FLOORS: &[(u32, &[&str])] = &[
     (4, &["memtable", "wal", "table", "manifest"]),
     (3, &["journal", "cache"]),
     (2, &["format"]),
-    (1, &["error", "fs", "seeded", "slice"]),
-    (0, &["sync"]),
+    (1, &["error", "fs", "slice"]),
+    (0, &["seeded", "sync"]),
 ];
 
 fn floor(room: &str) -> Option<u32> {

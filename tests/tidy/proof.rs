@@ -192,6 +192,7 @@ fn locks_and_threads_from_elsewhere_are_caught() {
     }
     assert_clean("src/wal/a.rs", "use crate::sync::Mutex;\nuse std::sync::Arc;");
     assert_clean("src/sync/mod.rs", "pub(crate) use parking_lot::Mutex;");
+    assert_clean("src/seeded.rs", "use std::sync::atomic::AtomicUsize;");
 }
 
 #[test]

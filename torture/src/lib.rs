@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a case that panics is a violation, and is told as one")]
 
+pub mod blackbox;
 pub mod bounds;
 mod crash;
 pub mod crew;

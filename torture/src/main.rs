@@ -12,7 +12,7 @@ use torture::bounds::Bounds;
 use torture::suites::{SUITES, Suite};
 
 fn main() -> ExitCode {
-    if torture::kill::write_if_ordered() {
+    if torture::kill::write_if_ordered() || torture::blackbox::write_if_ordered() {
         return ExitCode::SUCCESS;
     }
     let matches = command().get_matches();

@@ -2,7 +2,7 @@
 
 use crate::bounds::Bounds;
 use crate::outcome::Outcome;
-use crate::{crash, damage, enospc, fault, kill, model, panic, race, seeded, soak};
+use crate::{blackbox, crash, damage, enospc, fault, kill, model, panic, race, seeded, soak};
 
 /// One long test.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +66,12 @@ pub const SUITES: &[Suite] = &[
         about: "Kills a real process that writes, and looks for everything it was told",
         seconds: 30,
         run: kill::run,
+    },
+    Suite {
+        name: "blackbox",
+        about: "Watches the system calls of a real process, and crashes it at each of them",
+        seconds: 20,
+        run: blackbox::run,
     },
     Suite {
         name: "race",

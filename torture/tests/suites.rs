@@ -63,8 +63,18 @@ fn a_panic_in_the_background_is_heard_by_everybody() {
 /// In a process of its own, which is the one that is run again to be killed.
 #[test]
 fn no_kill_loses_an_acknowledged_write() {
+    run_the_tool("kill", "8");
+}
+
+/// In a process of its own, which is the one that is run again to be watched.
+#[test]
+fn no_crash_of_a_real_process_loses_what_was_promised() {
+    run_the_tool("blackbox", "8");
+}
+
+fn run_the_tool(name: &str, seconds: &str) {
     let torture = std::process::Command::new(env!("CARGO_BIN_EXE_torture"))
-        .args(["kill", "--seconds", "8"])
+        .args([name, "--seconds", seconds])
         .output()
         .expect("the tool runs");
     println!("{}", String::from_utf8_lossy(&torture.stdout));

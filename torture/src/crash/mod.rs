@@ -19,9 +19,9 @@ mod oracle;
 mod promises;
 #[cfg(test)]
 mod scripts;
-mod story;
+pub(crate) mod story;
 mod suite;
-mod sweep;
+pub(crate) mod sweep;
 
 pub(crate) use crate::crash::failed_calls::fsyncgate;
 pub(crate) use crate::crash::suite::run;

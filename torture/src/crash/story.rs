@@ -101,6 +101,12 @@ impl Story {
         story
     }
 
+    /// A story that somebody else has lived through, to be crashed.
+    pub(crate) fn retold(disk: SimulatedFileSystem, events: Vec<Event>) -> Story {
+        let options = options(disk.clone(), 0);
+        Story { disk, events, options, db: None }
+    }
+
     pub(crate) fn db(&self) -> &Db {
         self.db.as_ref().expect("the story is open")
     }
@@ -256,7 +262,8 @@ fn apply(contents: &mut Contents, changes: &[Change]) {
     }
 }
 
-fn batch(db: &Db, changes: &[Change]) -> Batch {
+/// These changes as a batch.
+pub(crate) fn batch(db: &Db, changes: &[Change]) -> Batch {
     let mut batch = Batch::new();
     for change in changes {
         match change {
