@@ -134,6 +134,8 @@ fn start(suite: &str, seconds: &str, seed: u64, bug: Option<&str>) -> Child {
     command
         .args([suite, "--seconds", seconds, "--seed", &seed, "--first", "--hang", hang])
         .env_remove(SEEDED_BUG)
+        // Told panics with their backtraces would fill the pipe, which nobody reads before the end.
+        .env_remove("RUST_BACKTRACE")
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     if let Some(bug) = bug {
