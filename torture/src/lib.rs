@@ -21,6 +21,7 @@ mod race;
 pub mod random;
 mod seeded;
 pub mod seeds;
+mod sim;
 mod soak;
 pub mod suites;
 mod watchdog;

@@ -2,7 +2,9 @@
 
 use crate::bounds::Bounds;
 use crate::outcome::Outcome;
-use crate::{blackbox, crash, damage, enospc, fault, kill, model, panic, race, seeded, soak};
+use crate::{
+    blackbox, crash, damage, enospc, fault, kill, model, panic, race, seeded, sim, soak,
+};
 
 /// One long test.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +56,12 @@ pub const SUITES: &[Suite] = &[
         about: "Holds random operations against a BTreeMap, with power cuts and reopens",
         seconds: 150,
         run: model::model,
+    },
+    Suite {
+        name: "sim",
+        about: "Tells whole stories from one seed each: options, schedule, faults, crashes, clocks",
+        seconds: 50,
+        run: sim::run,
     },
     Suite {
         name: "meta",

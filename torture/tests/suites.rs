@@ -46,6 +46,11 @@ fn every_answer_is_that_of_a_map() {
 }
 
 #[test]
+fn every_story_of_faults_and_crashes_ends_in_a_state_that_was_there() {
+    run("sim", 8);
+}
+
+#[test]
 fn options_and_seeds_change_no_answer() {
     run("meta", 4);
 }
