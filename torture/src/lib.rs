@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a case that panics is a violation, and is told as one")]
 
+pub mod allocations;
 pub mod blackbox;
 pub mod bounds;
 mod crash;

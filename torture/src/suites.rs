@@ -42,7 +42,7 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "damage",
         about: "Flips bits, cuts, swaps and replaces files, and looks for silence",
-        seconds: 60,
+        seconds: 30,
         run: damage::run,
     },
     Suite {

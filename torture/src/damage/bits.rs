@@ -1,7 +1,7 @@
 //! Single bits and single sectors: where they are, by number.
 
 use crate::damage::court::Court;
-use crate::damage::files::written;
+use crate::damage::files::{may_roll_back, written};
 use crate::damage::subject::{Outcome, Subject};
 use std::path::PathBuf;
 
@@ -16,6 +16,8 @@ pub(crate) struct Place {
     pub(crate) subject: usize,
     pub(crate) path: PathBuf,
     pub(crate) offset: usize,
+    /// Whether a file that is cut there may be one of an earlier moment.
+    pub(crate) is_of_the_end: bool,
 }
 
 /// Every byte of every file that is worth a flip.
@@ -26,7 +28,8 @@ pub(crate) fn places(subjects: &[&Subject]) -> Vec<Place> {
             let bytes = it.disk.read(&path).unwrap();
             let end = written(&bytes);
             let zeros = (end..bytes.len()).step_by(ZEROS_STRIDE);
-            let place = |offset| Place { subject, path: path.clone(), offset };
+            let is_of_the_end = may_roll_back(it, &path);
+            let place = |offset| Place { subject, path: path.clone(), offset, is_of_the_end };
             places.extend((0..end).chain(zeros).map(place));
         }
     }
@@ -35,7 +38,8 @@ pub(crate) fn places(subjects: &[&Subject]) -> Vec<Place> {
 
 /// Flips a bit, a different one of each byte in each of eight rounds.
 pub(crate) fn flip(court: &mut Court, subjects: &[&Subject], place: &Place, round: u64) {
-    let Place { subject, path, offset } = place;
+    let Place { subject, path, offset, .. } = place;
+    court.flips += 1;
     let first = (*offset as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 61;
     let mask = 1_u8 << ((first + round) % 8);
     let case = format!("{} byte {offset} mask {mask:#04x}", path.display());
@@ -45,6 +49,19 @@ pub(crate) fn flip(court: &mut Court, subjects: &[&Subject], place: &Place, roun
     if outcome == Some(Outcome::Reported) {
         court.silent.push(format!("{case}: a flipped bit is taken for a torn write"));
     }
+}
+
+/// Cuts a file before this byte.
+pub(crate) fn cut(court: &mut Court, subjects: &[&Subject], place: &Place) {
+    let Place { subject, path, offset, is_of_the_end } = place;
+    court.cuts += 1;
+    court.may_roll_back = *is_of_the_end;
+    let case = format!("{} cut to {offset} bytes", path.display());
+    let ending = court.judge(subjects[*subject], case, |disk| {
+        disk.truncate_raw(path, *offset as u64);
+    });
+    court.cuts_rolled_back += u64::from(ending == Some(Outcome::RolledBack));
+    court.may_roll_back = false;
 }
 
 /// Makes a sector zeros, or swaps it with the next one. In the newest segment of a killed database
@@ -94,7 +111,8 @@ fn data_blocks(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
 /// Swaps data blocks of the same length within a table: each is whole, and in the wrong place.
 pub(crate) fn swap_blocks(court: &mut Court, subject: &Subject) {
     for path in subject.files() {
-        if path.extension().is_none_or(|it| it != "sst") {
+        let is_enough = !court.silent.is_empty();
+        if is_enough || path.extension().is_none_or(|it| it != "sst") {
             continue;
         }
         let bytes = subject.disk.read(&path).unwrap();

@@ -1,7 +1,8 @@
 //! The database that gets damaged, and the judge of what is left of it.
 
+use crate::random::Random;
 use siltstone::fs::SimulatedFileSystem;
-use siltstone::{Background, Batch, Compression, Db, Durability, Error, ErrorKind, Options};
+use siltstone::{Background, Batch, Compression, Db, Durability, Error, ErrorKind, Options, Slice};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -64,10 +65,15 @@ pub(crate) fn busy() -> Subject {
     unreachable!("some seed leaves the flusher behind")
 }
 
-fn fill(db: &Db, space: &str, keys: std::ops::Range<u32>, round: u32) {
+/// Writes some keys with values that do not shrink when they are compressed, half of them.
+fn fill(db: &Db, space: &str, keys: std::ops::Range<u32>, round: u32, seed: u64) {
+    let mut random = Random::new(seed ^ u64::from(round) << 32 ^ u64::from(keys.start));
     let space = db.keyspace(space).unwrap();
     for key in keys {
-        let value = format!("{round}:{key}").repeat(1 + (key % 5) as usize);
+        let mut value = format!("{round}:{key}").repeat(1 + (key % 5) as usize).into_bytes();
+        if key % 2 == 0 {
+            value.extend((0..9 * (1 + key % 4)).flat_map(|_| random.next().to_le_bytes()));
+        }
         let mut batch = Batch::new();
         batch.put(format!("k{key:04}"), &value).put_in(&space, format!("s{key:04}"), &value);
         db.write_with(batch, Durability::Buffered).unwrap();
@@ -79,10 +85,10 @@ pub(crate) fn story(seed: u64) -> Story {
     let disk = SimulatedFileSystem::with_seed(seed);
     disk.restart_history(false);
     let db = options(&disk).open("data").unwrap();
-    fill(&db, "a", 0..60, 0);
-    fill(&db, "b", 0..5, 0);
+    fill(&db, "a", 0..60, 0, seed);
+    fill(&db, "b", 0..5, 0, seed);
     db.compact(..).unwrap();
-    fill(&db, "a", 20..40, 1);
+    fill(&db, "a", 20..40, 1, seed);
     db.delete_range("k0005".."k0012").unwrap();
     assert!(db.drop_keyspace("b").unwrap());
     db.keyspace("empty").unwrap();
@@ -91,7 +97,7 @@ pub(crate) fn story(seed: u64) -> Story {
     db.close().unwrap();
     drop(db);
     let db = options(&disk).open("data").unwrap();
-    fill(&db, "c", 50..60, 2);
+    fill(&db, "c", 50..60, 2, seed);
     db.flush().unwrap();
     let earlier = disk.copy();
     let mut states = vec![contents(&db).unwrap()];
@@ -131,6 +137,28 @@ pub(crate) enum Outcome {
     ReadRefused,
 }
 
+/// How many errors there were, and how many of them name the file and the offset.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Names {
+    pub(crate) errors: u64,
+    pub(crate) files: u64,
+    pub(crate) offsets: u64,
+}
+
+impl Names {
+    fn of(error: &Error) -> Names {
+        check(error);
+        let (files, offsets) = (error.file().is_some().into(), error.offset().is_some().into());
+        Names { errors: 1, files, offsets }
+    }
+
+    pub(crate) fn absorb(&mut self, other: Names) {
+        self.errors += other.errors;
+        self.files += other.files;
+        self.offsets += other.offsets;
+    }
+}
+
 impl Subject {
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let names = self.disk.names("data").into_iter();
@@ -146,8 +174,8 @@ impl Subject {
         self.files().into_iter().filter(is_begun).max()
     }
 
-    /// Damages a copy, opens it and reads everything.
-    pub(crate) fn judge(&self, damage: impl FnOnce(&SimulatedFileSystem)) -> Outcome {
+    /// Damages a copy, opens it and reads everything. Returns what the error says too, if one ends it.
+    pub(crate) fn judge(&self, damage: impl FnOnce(&SimulatedFileSystem)) -> (Outcome, Names) {
         let disk = self.disk.copy();
         disk.restart_history(false);
         damage(&disk);
@@ -155,25 +183,23 @@ impl Subject {
         let db = match options(&disk).memtable_bytes(self.memtable_bytes).open("data") {
             Ok(db) => db,
             Err(error) => {
-                check(&error);
+                let names = Names::of(&error);
                 assert_eq!(disk.fingerprint(), before, "a failed open changes nothing: {error}");
-                return Outcome::OpenRefused;
+                return (Outcome::OpenRefused, names);
             }
         };
         let found = match contents(&db) {
             Ok(found) => found,
-            Err(error) => {
-                check(&error);
-                return Outcome::ReadRefused;
-            }
+            Err(error) => return (Outcome::ReadRefused, Names::of(&error)),
         };
         let is_reported = !db.recovery_report().is_clean();
-        match self.states.iter().position(|state| *state == found) {
+        let outcome = match self.states.iter().position(|state| *state == found) {
             Some(0) => Outcome::Right,
             Some(_) if is_reported => Outcome::Reported,
             Some(_) => Outcome::RolledBack,
             None => panic!("the answer was never right: {:?}", first_difference(&found, self)),
-        }
+        };
+        (outcome, Names::default())
     }
 }
 
@@ -196,6 +222,21 @@ fn check(error: &Error) {
     }
 }
 
+/// All entries of a scan. One that leaves its order is stopped there: it might go in a circle.
+fn collect(
+    scan: impl Iterator<Item = Result<(Slice, Slice), Error>>,
+    is_in_order: impl Fn(&[u8], &[u8]) -> bool,
+) -> Result<Vec<(Slice, Slice)>, Error> {
+    let mut entries: Vec<(Slice, Slice)> = Vec::new();
+    for entry in scan {
+        let entry = entry?;
+        let is_next = entries.last().is_none_or(|last| is_in_order(&last.0, &entry.0));
+        assert!(is_next, "a scan is in order, also behind {}", entry.0.escape_ascii());
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
 /// Everything in a database, read in every way.
 pub(crate) fn contents(db: &Db) -> Result<Map, Error> {
     let mut found = Map::new();
@@ -208,8 +249,8 @@ pub(crate) fn contents(db: &Db) -> Result<Map, Error> {
     for (name, space) in spaces {
         let iter = || space.as_ref().map_or_else(|| db.iter(), |space| space.iter());
         let get = |key: &[u8]| space.as_ref().map_or_else(|| db.get(key), |space| space.get(key));
-        let entries: Vec<_> = iter().collect::<Result<_, _>>()?;
-        let mut backwards: Vec<_> = iter().rev().collect::<Result<_, _>>()?;
+        let entries = collect(iter(), |last, next| last < next)?;
+        let mut backwards = collect(iter().rev(), |last, next| last > next)?;
         backwards.reverse();
         assert!(entries == backwards, "a scan is the same both ways");
         for (key, value) in entries.iter().step_by(7) {
@@ -219,9 +260,7 @@ pub(crate) fn contents(db: &Db) -> Result<Map, Error> {
             let is_scanned = entries.iter().any(|(key, _)| **key == *absent.as_bytes());
             assert_eq!(get(absent.as_bytes())?.is_some(), is_scanned, "{absent}");
         }
-        let named = |(key, value): (siltstone::Slice, siltstone::Slice)| {
-            ((name.clone(), key.to_vec()), value.to_vec())
-        };
+        let named = |(key, value): (Slice, Slice)| ((name.clone(), key.to_vec()), value.to_vec());
         found.extend(entries.into_iter().map(named));
     }
     Ok(found)
