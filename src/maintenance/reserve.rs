@@ -89,11 +89,18 @@ fn free_bytes(store: &Store) -> Result<u64> {
 }
 
 fn make(store: &Store, holding: &mut Holding, bytes: u64) -> Result<()> {
-    // Files are not made longer later, nor is one that a crash left shorter than it seems.
-    holding.bytes = 0;
-    cleanup::remove(&*store.fs, &store.directory, FileName::Reserve)?;
+    let remove = || cleanup::remove(&*store.fs, &store.directory, FileName::Reserve);
+    // Files are not made longer later.
+    if std::mem::take(&mut holding.bytes) > 0 {
+        remove()?;
+    }
     let path = FileName::Reserve.in_directory(&store.directory);
-    let created = store.fs.create_new(&path, FileKind::Other);
+    let mut created = store.fs.create_new(&path, FileKind::Other);
+    if created.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists) {
+        // A crash, or an attempt that failed, left one that holds nothing.
+        remove()?;
+        created = store.fs.create_new(&path, FileKind::Other);
+    }
     let made = created.and_then(|mut file| {
         file.append(CAPTION)?;
         file.reserve(bytes)
@@ -102,7 +109,7 @@ fn make(store: &Store, holding: &mut Holding, bytes: u64) -> Result<()> {
         Ok(()) => holding.bytes = bytes,
         // Somebody else took the room meanwhile.
         Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-            cleanup::remove(&*store.fs, &store.directory, FileName::Reserve)?;
+            remove()?;
         }
         Err(error) => return Err(Error::io("make the reserve", &path, error)),
     }

@@ -2,9 +2,7 @@
 
 use crate::bounds::Bounds;
 use crate::outcome::Outcome;
-use crate::{
-    blackbox, crash, damage, enospc, fault, kill, model, panic, race, seeded, sim, soak,
-};
+use crate::{blackbox, crash, damage, enospc, fault, kill, model, panic, race, seeded, sim, soak};
 
 /// One long test.
 #[derive(Clone, Copy, Debug)]
