@@ -135,6 +135,15 @@ impl Error {
         self.0.offset
     }
 
+    /// What happened, without file and offset: for a report that names them in its own places.
+    pub(crate) fn sentence(&self) -> String {
+        match &self.0.source {
+            Some(Source::Io(error)) => format!("{}: {error}", self.0.what),
+            Some(Source::Engine(error)) => format!("{}: {}", self.0.what, error.sentence()),
+            None => self.0.what.to_string(),
+        }
+    }
+
     /// The kind of the operating system's error underneath, if there is one.
     #[must_use]
     pub fn io_kind(&self) -> Option<io::ErrorKind> {

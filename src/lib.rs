@@ -28,6 +28,7 @@ mod db;
 mod error;
 mod format;
 pub mod fs;
+mod inspect;
 mod journal;
 mod maintenance;
 mod manifest;
@@ -54,6 +55,7 @@ pub use crate::db::{
     Batch, Cursor, Db, Iter, KeyRange, Keyspace, LevelStats, Options, Snapshot, Stats,
 };
 pub use crate::error::{Error, ErrorKind, Reason, Result};
+pub use crate::inspect::{Damage, KeyPlace, KeySpan, LooseEnd, Progress, Verify, VerifyReport};
 pub use crate::slice::Slice;
 pub use crate::state::settings::{Background, Durability};
 pub use crate::table::{Compression, FilterKind};

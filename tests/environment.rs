@@ -193,7 +193,7 @@ fn a_read_only_open_reads_everything_and_writes_nothing() {
     for db in &readers {
         assert_eq!(db.get("k").unwrap().as_deref(), Some(&b"v"[..]));
         assert_eq!(db.iter().count(), 1);
-        db.verify().unwrap();
+        db.verify().unwrap().into_result().unwrap();
         for refused in [db.put("a", "b"), db.flush(), db.compact(..), db.sync()] {
             assert_eq!(*refused.unwrap_err().reason(), Reason::ReadOnly);
         }

@@ -154,7 +154,7 @@ fn assert_opens(name: &str, files: &Files, expected: &Map) {
     let before = disk.fingerprint();
     let db = options(&disk, Compression::None).open_read_only("data").unwrap();
     assert!(contents(&db).unwrap() == *expected, "{name} holds something else");
-    db.verify().unwrap();
+    db.verify().unwrap().into_result().unwrap();
     drop(db);
     assert_eq!(disk.fingerprint(), before, "{name} was only read");
 
@@ -163,7 +163,7 @@ fn assert_opens(name: &str, files: &Files, expected: &Map) {
     assert!(contents(&db).unwrap() == *expected, "{name} holds something else");
     assert_eq!(db.keyspaces().unwrap(), ["space"]);
     db.compact(..).unwrap();
-    db.verify().unwrap();
+    db.verify().unwrap().into_result().unwrap();
     assert!(contents(&db).unwrap() == *expected, "{name} holds something else when compacted");
     db.close().unwrap();
 }

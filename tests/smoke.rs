@@ -36,7 +36,7 @@ fn walk(seed: Option<u64>) {
     db.compact(..).unwrap();
     db.wait_idle().unwrap();
     assert_eq!(db.iter().count(), 4_000);
-    db.verify().unwrap();
+    db.verify().unwrap().into_result().unwrap();
     let trades = db.keyspace("trades").unwrap();
     let mut batch = Batch::new();
     batch.put("a", "1").put_in(&trades, "b", "2");

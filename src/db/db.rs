@@ -48,7 +48,7 @@ impl Db {
         Db { root: Keyspace::new(engine, cell) }
     }
 
-    fn engine(&self) -> &Arc<Engine> {
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
         self.root.engine()
     }
 
@@ -250,19 +250,6 @@ impl Db {
     /// What stops the background; `Poisoned`, `Closed`.
     pub fn wait_idle(&self) -> Result<()> {
         self.engine().wait_idle()
-    }
-
-    /// Reads every byte of every table and checks it: checksums, order, ranges, counts, filters.
-    ///
-    /// # Errors
-    /// The first `Corruption` found, or `Io`.
-    pub fn verify(&self) -> Result<()> {
-        self.engine().store.health.check_read()?;
-        let view = self.engine().store.view.load();
-        for handle in view.version.tables() {
-            handle.table()?.verify()?;
-        }
-        Ok(())
     }
 
     /// Figures about the tree and what happened since the open.

@@ -197,6 +197,9 @@ impl Engine {
         self.store.ledger.record(|_| Ok(Edit { clean_close, ..Edit::default() }), |_, _| Ok(()))?;
         // The last record of a manifest looks like a torn tail: one more makes this one certain.
         self.store.ledger.settle()?;
+        if self.store.trash.is_held() {
+            return Ok(());
+        }
         // What the flush freed goes now, so that a closed database takes no more room than it needs.
         let floor = self.store.ledger.inspect(|state| state.wal_floor());
         let is_needed = |name| !matches!(name, FileName::Wal(segment) if segment < floor);

@@ -21,6 +21,7 @@ pub(crate) mod read_only;
 pub(crate) mod recover;
 pub(crate) mod snapshot;
 pub(crate) mod stats;
+pub(crate) mod verify;
 
 pub use crate::db::batch::Batch;
 pub use crate::db::bounds::KeyRange;

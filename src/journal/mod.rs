@@ -5,6 +5,7 @@
 //! much the same, and the first must open while the second must not. `damage` tells them apart.
 
 mod damage;
+mod examine;
 mod marker;
 mod pieces;
 mod repair;
@@ -15,6 +16,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use crate::journal::examine::{Met, examine_records};
 pub(crate) use crate::journal::replay::{Diagnosis, End, Record, Records, replay};
 pub(crate) use crate::journal::source::Source;
 pub(crate) use crate::journal::writer::{Draft, JournalWriter};

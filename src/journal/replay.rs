@@ -159,7 +159,13 @@ impl<'a> Records<'a> {
         })
     }
 
-    fn place(&self) -> Place {
+    /// Goes on with the record at `offset`, if the one before it had this chain value.
+    pub(crate) fn go_on_at(&mut self, offset: u64, chain: u32) {
+        (self.offset, self.chain) = (offset, chain);
+    }
+
+    /// Where the next record must stand.
+    pub(crate) fn place(&self) -> Place {
         let Source { database, file_id: file, .. } = self.source;
         Place { database, file, offset: self.offset, chain: self.chain }
     }

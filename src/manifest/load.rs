@@ -75,7 +75,7 @@ pub(crate) fn load(fs: &dyn FileSystem, directory: &Path, manifest: u64) -> Resu
     Ok(Loaded { state: loader.state, edits: loader.edits, bytes, torn_bytes })
 }
 
-fn is_plausible(header: &RecordHeader, payload: &[u8]) -> bool {
+pub(crate) fn is_plausible(header: &RecordHeader, payload: &[u8]) -> bool {
     match header.record_type {
         RecordType::Edit => !matches!(Edit::decode(payload), Err(DecodeError::Malformed { .. })),
         RecordType::Opening | RecordType::Marker => true,

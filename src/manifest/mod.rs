@@ -2,6 +2,7 @@
 
 pub(crate) mod current;
 pub(crate) mod edit;
+mod examine;
 pub(crate) mod keyspaces;
 pub(crate) mod load;
 mod opening;
@@ -11,6 +12,7 @@ pub(crate) mod writer;
 
 pub(crate) use crate::manifest::current::{point_current, read_current};
 pub(crate) use crate::manifest::edit::{CleanClose, Edit, KeyspaceFacts};
+pub(crate) use crate::manifest::examine::{ManifestRead, examine};
 pub(crate) use crate::manifest::load::load;
 pub(crate) use crate::manifest::state::State;
 pub(crate) use crate::manifest::writer::ManifestWriter;

@@ -3,6 +3,9 @@
 //! Whoever frees a file puts its name here; only cleanup deletes. Each name carries the number of
 //! manifest records at the time: the file may go when a later record is durable, because the last
 //! record of a manifest looks like a torn tail and must not be the only one that says so.
+//!
+//! A table is freed by its last reader. Segments and manifests have no handles: whoever reads them in a
+//! database at work takes a [`Hold`] first, and looks what is named after that.
 
 use crate::format::filename::FileName;
 use crate::sync::Mutex;
@@ -17,7 +20,17 @@ pub(crate) struct Freed {
 
 /// Freed files that are still there.
 #[derive(Debug, Default)]
-pub(crate) struct Trash(Mutex<Vec<Freed>>);
+pub(crate) struct Trash(Mutex<Heap>);
+
+#[derive(Debug, Default)]
+struct Heap {
+    freed: Vec<Freed>,
+    holds: usize,
+}
+
+/// While it lives, no file goes that is not a table. The bell must be rung when it is gone.
+#[derive(Debug)]
+pub(crate) struct Hold<'a>(&'a Trash);
 
 impl Trash {
     /// Tables that were begun and came to nothing: no manifest names them, so they may go at once.
@@ -26,29 +39,68 @@ impl Trash {
     }
 
     pub(crate) fn put(&self, freed: impl IntoIterator<Item = Freed>) {
-        self.0.lock().extend(freed);
+        self.0.lock().freed.extend(freed);
     }
 
     /// Takes in what `source` gives up. Seen from [`Trash::is_empty_with`], it is in one of the two
     /// places at every moment.
     pub(crate) fn gather(&self, source: impl FnOnce() -> Vec<Freed>) {
         let mut trash = self.0.lock();
-        trash.extend(source());
+        trash.freed.extend(source());
+    }
+
+    /// Keeps what is freed from now on.
+    pub(crate) fn hold(&self) -> Hold<'_> {
+        self.0.lock().holds += 1;
+        Hold(self)
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.0.lock().holds > 0
     }
 
     /// The file to delete next.
     pub(crate) fn next(&self) -> Option<Freed> {
-        self.0.lock().last().copied()
+        let trash = self.0.lock();
+        let may_go = |freed: &&Freed| trash.holds == 0 || matches!(freed.name, FileName::Table(_));
+        trash.freed.iter().rev().find(may_go).copied()
     }
 
     /// Forgets a file that was deleted.
     pub(crate) fn forget(&self, freed: Freed) {
-        self.0.lock().retain(|other| *other != freed);
+        self.0.lock().freed.retain(|other| *other != freed);
     }
 
     /// Whether every freed file was deleted, and none waits in the source of `gather`.
     pub(crate) fn is_empty_with(&self, source_is_empty: impl FnOnce() -> bool) -> bool {
         let trash = self.0.lock();
-        trash.is_empty() && source_is_empty()
+        trash.freed.is_empty() && source_is_empty()
+    }
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.0.0.lock().holds -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::format::filename::FileName;
+    use crate::state::trash::{Freed, Trash};
+
+    #[test]
+    fn only_tables_go_while_somebody_holds_the_rest() {
+        let trash = Trash::default();
+        let [table, segment] =
+            [FileName::Table(1), FileName::Wal(2)].map(|name| Freed { name, at_record: 0 });
+        trash.put([table, segment]);
+        let (one, other) = (trash.hold(), trash.hold());
+        assert_eq!(trash.next(), Some(table));
+        trash.forget(table);
+        drop(one);
+        assert!(trash.is_held() && trash.next().is_none());
+        drop(other);
+        assert_eq!(trash.next(), Some(segment));
     }
 }

@@ -315,6 +315,23 @@ impl Header {
     }
 }
 
+/// What a header says of its block, type and handle, if the 16 bytes can be a header; no crc was
+/// checked. For whoever looks for blocks where no index leads.
+pub(crate) fn claim(bytes: &[u8], offset: u64) -> Option<(BlockType, BlockHandle)> {
+    let mut reader = Reader::new(bytes);
+    let header = Header {
+        crc: reader.u32()?,
+        stored_len: reader.u32()?,
+        raw_len: reader.u32()?,
+        block_type: reader.u8()?,
+        codec: reader.u8()?,
+        reserved: reader.u16()?,
+    };
+    let block_type = BlockType::from_u8(header.block_type)?;
+    let handle = BlockHandle { offset, stored_len: header.stored_len, raw_len: header.raw_len };
+    header.check(handle, block_type).is_ok().then_some((block_type, handle))
+}
+
 /// An empty buffer of this capacity; a lack of memory is an error and not the end.
 fn allocate(len: usize) -> io::Result<Vec<u8>> {
     let mut buffer = Vec::new();

@@ -14,6 +14,7 @@ mod blocked;
 pub(crate) mod context;
 pub(crate) mod cursor;
 pub(crate) mod data_block;
+pub(crate) mod examine;
 pub(crate) mod filter;
 pub(crate) mod footer;
 pub(crate) mod handle;
@@ -24,7 +25,6 @@ pub(crate) mod properties;
 pub(crate) mod reader;
 #[cfg(test)]
 mod tests;
-pub(crate) mod verify;
 pub(crate) mod writer;
 
 pub(crate) use crate::table::context::TableContext;

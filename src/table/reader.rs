@@ -56,10 +56,10 @@ pub(crate) enum Fill {
 pub(crate) struct Table {
     pub(crate) file: BlockFile,
     pub(crate) footer: Footer,
-    pub(crate) directory: Directory,
     pub(crate) index: Index,
     pub(crate) filter: Option<Filter>,
     range_tombstones: Arc<Fragments>,
+    #[cfg(test)]
     properties: Properties,
     slots: Arc<Slots<DataBlock>>,
     /// Held for what it takes from the budget.
@@ -112,10 +112,10 @@ impl Table {
         Ok(Table {
             file,
             footer,
-            directory,
             index,
             filter,
             range_tombstones: Arc::new(range_tombstones),
+            #[cfg(test)]
             properties,
             slots,
             _pinned: context.cache.budget().charge(Part::Pinned, pinned_bytes),
@@ -153,6 +153,7 @@ impl Table {
         &self.range_tombstones
     }
 
+    #[cfg(test)]
     pub(crate) fn properties(&self) -> &Properties {
         &self.properties
     }

@@ -339,7 +339,7 @@ impl World {
 
     fn check_all(&self) {
         self.db.compact(..).expect("a healthy disk");
-        self.db.verify().expect("every table is whole");
+        self.db.verify().expect("it is open").into_result().expect("every file is whole");
         assert_eq!(self.contents(), *self.state(), "a compaction changes nothing");
         for keyspace in [0, 1] {
             let entries = if keyspace == 0 { self.db.iter() } else { self.other.iter() };

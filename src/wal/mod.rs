@@ -8,6 +8,7 @@
 //! record before anything is appended to it; and before bytes of a segment are called durable
 //! (`synced_upto`, an acknowledged `Sync`), the segments before it are durable as a whole.
 
+mod examine;
 mod lost;
 mod recover;
 mod report;
@@ -19,6 +20,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use crate::wal::examine::{SegmentBegin, SegmentFile, begin, examine};
 pub(crate) use crate::wal::lost::keep_torn;
 pub(crate) use crate::wal::recover::{KnownEnd, Replay, ReplayedBatch, replay};
 pub use crate::wal::report::{Recovery, RecoveryReport, TornTail};

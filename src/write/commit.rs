@@ -80,6 +80,11 @@ impl Committer {
         self.line.lock().segment_end()
     }
 
+    /// How the log ends at this moment; more may follow.
+    pub(crate) fn log_end(&self) -> CleanClose {
+        self.line.lock().clean_close()
+    }
+
     /// Commits a batch that has at least one operation. `keyspaces` are those that it writes to,
     /// the default one apart.
     ///

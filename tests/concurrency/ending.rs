@@ -73,7 +73,7 @@ fn a_close_under_load_loses_nothing_that_was_acknowledged() {
             let last = db.get(format!("last/{writer}")).unwrap().unwrap();
             assert_eq!(*last, round.to_le_bytes());
         }
-        db.verify().unwrap();
+        db.verify().unwrap().into_result().unwrap();
     }
 }
 

@@ -80,7 +80,7 @@ fn check(cut: &Cut) {
         let expected = (1..=round).map(|round| format!("row/{writer}/{round:08}"));
         assert!(rows.map(|row| row.to_vec()).eq(expected.map(String::into_bytes)), "{what}");
     }
-    db.verify().unwrap();
+    db.verify().unwrap().into_result().unwrap();
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn keys_have_1_to_65_000_bytes() {
         assert_eq!(keys, [1, 1, KEY_MAX], "round {round}");
         assert_eq!(db.get(&longest).unwrap().as_deref(), Some(&longest[..]));
         db.compact(..).unwrap();
-        db.verify().unwrap();
+        db.verify().unwrap().into_result().unwrap();
     }
     db.delete_range(&longest[..]..).unwrap();
     assert_eq!(db.iter().count(), 2);

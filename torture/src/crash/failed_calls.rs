@@ -84,7 +84,7 @@ impl Run {
             let is_there = |commit: usize| found[""].contains_key(key(commit).as_bytes());
             let found: Vec<bool> = commits.map(is_there).collect();
             self.check_found(&found, profile == CrashProfile::Kill);
-            db.verify().unwrap();
+            db.verify().unwrap().into_result().unwrap();
             // What was shown stays, when the power goes at once.
             let again = after.crash(CrashProfile::StrictPosix, seed);
             let again = options(again, seed).open(HOME).unwrap();

@@ -222,7 +222,7 @@ impl Sweep<'_> {
         let db = open(&disk);
         let opened = disk.history_len();
         let contents = shown(&db, &self.keys);
-        db.verify().unwrap();
+        db.verify().unwrap().into_result().unwrap();
         directory::check_tidy(&disk, &db);
         let report = db.recovery_report();
         check_report(report, |path| disk.read(path).map(|bytes| bytes.len() as u64));

@@ -73,7 +73,7 @@ pub(crate) fn play(steps: &[Step], background: Background, strikes: &[Strike]) -
         db.compact(..).unwrap();
         db.wait_idle().unwrap();
         db.health().unwrap();
-        db.verify().unwrap();
+        db.verify().unwrap().into_result().unwrap();
         world.step(&Step::Read);
         world.killed().check_reopened(true);
         db.close().unwrap();

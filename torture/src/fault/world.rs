@@ -329,7 +329,7 @@ impl World {
         assert!(had_faults || db.recovery_report().is_clean());
         let found = contents(&db).unwrap();
         self.settle(&found);
-        db.verify().unwrap();
+        db.verify().unwrap().into_result().unwrap();
         db.put("after", "all").unwrap();
         db.compact(..).unwrap();
         db.wait_idle().unwrap();

@@ -338,7 +338,7 @@ fn look(directory: &Path, read_only: bool, book: &mut Book, counts: &mut Counts)
     });
     book.compare(&snapshot, second.as_ref(), counts);
     if counts.kills.is_multiple_of(10) {
-        db.verify().expect("every table is whole");
+        db.verify().expect("it is open").into_result().expect("every file is whole");
         counts.verified += 1;
     }
 }

@@ -272,7 +272,7 @@ impl Run<'_> {
             let rest = iter.rest.len();
             (0..=rest).for_each(|turn| drop(iter.advance(turn % 3 > 0)));
         }
-        self.db().verify().unwrap();
+        self.db().verify().unwrap().into_result().unwrap();
     }
 }
 

@@ -147,7 +147,7 @@ impl<'a> Run<'a> {
                 // With threads there is nothing to step.
                 steps.for_each(drop);
             }
-            Op::Verify => self.db().verify().unwrap(),
+            Op::Verify => self.db().verify().unwrap().into_result().unwrap(),
             Op::Stats => self.check_stats(),
             Op::Close => self.close_and_reopen(),
             Op::DropAndReopen => self.drop_and_reopen(),

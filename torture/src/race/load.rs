@@ -175,7 +175,7 @@ fn keep_up(scene: &Scene, running: &AtomicUsize) -> u64 {
             0 => scene.db.flush().unwrap(),
             1 => scene.db.compact(member(turns % WRITERS, 0)..).unwrap(),
             2 => scene.db.compact(..).unwrap(),
-            _ => scene.db.verify().unwrap(),
+            _ => scene.db.verify().unwrap().into_result().unwrap(),
         }
         turns += 1;
     }
@@ -220,7 +220,7 @@ pub(crate) fn case(rounds: u64) -> Counts {
         let round = check_writer(&snapshot, &snapshot.keyspace(&side).unwrap(), writer);
         assert_eq!(round, rounds, "nothing is lost");
     }
-    db.verify().unwrap();
+    db.verify().unwrap().into_result().unwrap();
     Counts { reads, flushes: stats.flushes, compactions: stats.compactions }
 }
 
