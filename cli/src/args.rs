@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Keyspaces,
     /// Show the shape of the tree: levels, tables, sizes
     Stats,
+    /// Read every byte and list what is damaged; exit code 3 if anything is. Changes nothing
+    Verify(VerifyArguments),
     /// Merge all tables now, and give back the space of what was deleted
     Compact,
     /// See what it is: a million trades, a crash, and what is found afterwards
@@ -214,6 +216,13 @@ pub(crate) struct ExportArguments {
     /// CSV: stands between the columns of a key
     #[arg(long, value_name = "TEXT", default_value = "/", allow_hyphen_values = true)]
     pub(crate) key_separator: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// Read at most so many MiB a second [default: as fast as the disk goes]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) rate: Option<u64>,
 }
 
 #[derive(Debug, Args)]

@@ -15,6 +15,7 @@ mod shape;
 mod store;
 mod tree;
 mod units;
+mod verify;
 
 use crate::args::{Arguments, Command};
 use crate::exit::{Code, Failure};
@@ -72,6 +73,7 @@ fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Failure> {
             arguments.without_keyspace()?;
             match whole {
                 Command::Keyspaces => tree::keyspaces(&place, json, out),
+                Command::Verify(with) => verify::verify(&place, with, json, out),
                 Command::Stats => tree::stats(&place, json, out),
                 Command::Compact => tree::compact(&place, json, out),
                 Command::Demo(demo) => demo::run(arguments.named_directory(), demo, json, out),

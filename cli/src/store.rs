@@ -74,7 +74,8 @@ impl Place {
         db
     }
 
-    fn must_exist(&self) -> Result<(), Failure> {
+    /// Refuses a directory that is not there or empty.
+    pub(crate) fn must_exist(&self) -> Result<(), Failure> {
         let empty = match self.directory.read_dir() {
             Ok(mut files) => files.next().is_none(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,

@@ -3,11 +3,12 @@
 use crate::run::{Place, finish};
 use std::io::Read as _;
 
-const WITHOUT_CREATING: [&[&str]; 7] = [
+const WITHOUT_CREATING: [&[&str]; 8] = [
     &["get", "a"],
     &["scan"],
     &["export"],
     &["stats"],
+    &["verify"],
     &["compact"],
     &["delete", "a"],
     &["keyspaces"],

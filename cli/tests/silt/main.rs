@@ -6,3 +6,4 @@ mod endings;
 mod entries;
 mod formats;
 mod run;
+mod verify;
