@@ -6,14 +6,19 @@
 //!
 //! Invariant: while the cursor is valid, `index` is an entry of `block`, `number` is the number of
 //! that block and `key` the user key of that entry.
+//!
+//! Wherever a walk goes on in a neighbouring block, the entry there must be on the right side of the
+//! one that it comes from. Checksums cannot say that of a file that somebody forged, and a scan that
+//! is led back to where it was would never end.
 
 #![deny(clippy::indexing_slicing, clippy::expect_used, clippy::as_conversions)]
 
 use crate::error::Result;
-use crate::format::key::{Kind, Seqno};
+use crate::format::key::{Kind, Seqno, order};
 use crate::sync::Arc;
 use crate::table::data_block::DataBlock;
 use crate::table::reader::{Fill, Table};
+use std::cmp::Ordering;
 
 /// A place in a table. It keeps the table open, and one block in memory.
 #[derive(Debug)]
@@ -25,6 +30,8 @@ pub(crate) struct TableCursor {
     number: usize,
     index: usize,
     key: Vec<u8>,
+    /// Room for the key of the block that is left.
+    last: Vec<u8>,
 }
 
 impl Table {
@@ -36,8 +43,8 @@ impl Table {
 
     /// A cursor that says what becomes of the blocks that it reads.
     pub(crate) fn cursor_filling(self: &Arc<Table>, fill: Fill) -> TableCursor {
-        let (table, key) = (Arc::clone(self), Vec::new());
-        TableCursor { table, fill, block: None, number: 0, index: 0, key }
+        let (key, last) = (Vec::new(), Vec::new());
+        TableCursor { table: Arc::clone(self), fill, block: None, number: 0, index: 0, key, last }
     }
 }
 
@@ -69,17 +76,14 @@ impl TableCursor {
             let index = block.seek(user_key, seqno);
             let goes_on = index == block.len() && block.key_equals(index - 1, user_key);
             if !goes_on {
-                return match index.checked_sub(1) {
-                    Some(index) => {
-                        self.stand(block, number, index);
-                        Ok(())
-                    }
-                    None => self.stand_at_end_of(number.checked_sub(1)),
-                };
+                let Some(index) = index.checked_sub(1) else { break };
+                self.stand(block, number, index);
+                return Ok(());
             }
             number += 1;
         }
-        self.stand_at_end_of(number.checked_sub(1))
+        self.stand_at_end_of(number.checked_sub(1))?;
+        self.check_order(Ordering::Less, user_key, seqno)
     }
 
     /// Moves to the first entry.
@@ -102,8 +106,7 @@ impl TableCursor {
             self.step(index);
             return Ok(());
         }
-        self.block = None;
-        self.stand_at_start_of(self.number + 1)
+        self.cross(Ordering::Greater)
     }
 
     /// Moves to the entry before. Requires: the cursor is valid.
@@ -113,8 +116,37 @@ impl TableCursor {
             self.step(index);
             return Ok(());
         }
+        self.cross(Ordering::Less)
+    }
+
+    /// Moves to the nearest entry of a neighbouring block: of the next one, to find something greater, or
+    /// of the one before.
+    fn cross(&mut self, direction: Ordering) -> Result<()> {
+        let seqno = self.seqno();
+        let mut last = std::mem::take(&mut self.last);
+        std::mem::swap(&mut self.key, &mut last);
         self.block = None;
-        self.stand_at_end_of(self.number.checked_sub(1))
+        let moved = match direction {
+            Ordering::Less => self.stand_at_end_of(self.number.checked_sub(1)),
+            _ => self.stand_at_start_of(self.number + 1),
+        };
+        let checked = moved.and_then(|()| self.check_order(direction, &last, seqno));
+        self.last = last;
+        checked
+    }
+
+    /// Leaves a block whose entry at hand is not on this side of another one.
+    fn check_order(&mut self, wanted: Ordering, user_key: &[u8], seqno: Seqno) -> Result<()> {
+        // Of one key the newest version comes first.
+        let place = |own: Seqno| order(&self.key, user_key).then(seqno.cmp(&own));
+        if !self.is_valid() || place(self.seqno()) == wanted {
+            return Ok(());
+        }
+        self.block = None;
+        let offset = self.table.entry(self.number)?.handle.offset;
+        Err(self
+            .table
+            .corrupt(offset, "the entries of the block are not in order with its neighbour's"))
     }
 
     pub(crate) fn is_valid(&self) -> bool {

@@ -210,6 +210,46 @@ fn a_forged_file_never_panics() {
     }
 }
 
+#[test]
+fn blocks_that_are_out_of_order_are_seen_by_a_walk() {
+    let fs = SimulatedFileSystem::new();
+    let mut entries = puts(99);
+    // All of one length, so that blocks are too.
+    entries.iter_mut().for_each(|entry| entry.3 = b"value".to_vec());
+    let options = TableOptions { block_bytes: 200, ..TableOptions::default() };
+    let context = context(&fs, DATABASE);
+    let facts = write(&context, ID, options, &entries, Fragments::default());
+    let facts = forge(&fs, &facts, |bytes| {
+        let places = block_places(bytes);
+        let one = places[0];
+        let other = *places[2..].iter().find(|place| place.1 == one.1).unwrap();
+        let (head, tail) = bytes.split_at_mut(other.0);
+        head[one.0..one.0 + one.1].swap_with_slice(&mut tail[..other.1]);
+    });
+    let table = open(&context, &facts).unwrap();
+    let mut cursor = table.cursor();
+    cursor.seek_first().unwrap();
+    let forward = loop {
+        if let Err(error) = cursor.next() {
+            break error;
+        }
+        assert!(cursor.is_valid(), "the whole table was walked");
+    };
+    cursor.seek_last().unwrap();
+    let backward = loop {
+        if let Err(error) = cursor.prev() {
+            break error;
+        }
+        assert!(cursor.is_valid(), "the whole table was walked");
+    };
+    let seek = entries.iter().find_map(|(key, seqno, ..)| cursor.seek_back(key, *seqno).err());
+    for error in [forward, backward, seek.unwrap()] {
+        assert_names_the_place(&error, "a walk");
+        assert!(error.to_string().contains("not in order"), "{error}");
+        assert!(!cursor.is_valid() || cursor.seek_first().is_ok());
+    }
+}
+
 /// Forges the sample, and expects `verify` to see it.
 fn assert_verify_sees(expected: &str, change: impl FnOnce(&mut Vec<u8>, &[(usize, usize)])) {
     let (fs, facts, _) = sample(Compression::None);
