@@ -2,7 +2,7 @@
 //!
 //! In this order: tables that nobody can see any more are dropped; levels that hold too much give
 //! to the next one, the fullest level first; tables that are mostly tombstones move towards what
-//! they hide; and in idle moments small runs are merged for the sake of readers. Writers wait for
+//! they hide, out of level 0 once that is much of what is merged; and in idle moments small runs are merged for the sake of readers. Writers wait for
 //! full levels and for nothing else, so tombstones come second; inside a full level they come
 //! first.
 //!
@@ -27,6 +27,7 @@ pub(crate) fn pick(shape: &Shape, policy: &Policy, hints: &Hints) -> Option<Plan
         .erased()
         .or_else(|| picker.oversized())
         .or_else(|| picker.mostly_tombstones())
+        .or_else(|| picker.hiding_level0())
         .or_else(|| picker.idle())
 }
 
@@ -47,6 +48,9 @@ pub(crate) fn fullness(shape: &Shape, policy: &Policy, targets: &Targets, level:
 
 /// From this fullness on a level gives to the next one.
 pub(crate) const FULL: u64 = 1000;
+
+/// Tombstones of level 0 go down at once if they can hide one in so many of the entries there.
+const HIDDEN_ONE_IN: u64 = 4;
 
 pub(crate) struct Picker<'a> {
     shape: &'a Shape,
@@ -166,6 +170,23 @@ impl<'a> Picker<'a> {
                 false => None,
             })
         })
+    }
+
+    /// Level 0, if its tombstones hide a good part of all that lies below it. A scan would step over
+    /// each of them and over what it hides, again and again; so this does not wait until the level is
+    /// full.
+    fn hiding_level0(&self) -> Option<Plan> {
+        let runs = self.shape.level(0);
+        if !runs.iter().any(|table| self.is_mostly_tombstones(table)) {
+            return None;
+        }
+        let deletes: u64 = runs.iter().map(|table| table.deletes).sum();
+        let spans: Vec<Span> = runs.iter().map(|table| Span::of(table)).collect();
+        let is_below = |table: &&Arc<TableFacts>| spans.iter().any(|span| span.touches(table));
+        let below = (1..LEVELS).flat_map(|level| self.shape.level(level)).filter(is_below);
+        let entries: u64 = below.map(|table| table.entries).sum();
+        let is_worth_it = deletes.saturating_mul(HIDDEN_ONE_IN) >= entries;
+        is_worth_it.then(|| self.level0(Cause::Tombstones)).flatten()
     }
 
     /// Neighbours in the last level, written again in place.

@@ -281,6 +281,35 @@ fn tombstones_go_to_what_they_hide() {
 }
 
 #[test]
+fn level_zero_goes_down_when_it_hides_much() {
+    check(&[
+        (
+            "three tombstones for ten entries",
+            "L0 1:a-c 1 n=4 del=3\n L6 2:a-z 90\n oldest 9",
+            "merge L0[1] L6[2] to L6 (tombstones)",
+        ),
+        ("two are not worth it", "L0 1:a-c 1 n=3 del=2\n L6 2:a-z 90\n oldest 9", "nothing"),
+        (
+            "all runs of the level count, and go",
+            "L0 2:a-c 1 n=3 del=2; 1:d-f 1 n=9 del=1\n L6 3:a-z 90\n oldest 9",
+            "merge L0[2 1] L6[3] to L6 (tombstones)",
+        ),
+        ("none is mostly tombstones", "L0 1:a-c 1 del=5\n L6 2:a-z 90\n oldest 9", "nothing"),
+        ("a reader needs them", "L0 1:a-c 1 del=9 @3..10\n L6 2:a-z 90\n oldest 9", "nothing"),
+        (
+            "all levels count",
+            "L0 1:a-c 1 n=4 del=3\n L5 3:a-c 1\n L6 2:a-z 90\n oldest 9",
+            "nothing",
+        ),
+        (
+            "nothing lies below",
+            "L0 1:a-c 1 del=6\n L6 2:d-z 90\n oldest 9",
+            "merge L0[1] to L6 (tombstones)",
+        ),
+    ]);
+}
+
+#[test]
 fn tables_under_a_range_tombstone_are_dropped_unread() {
     check(&[
         (
@@ -317,8 +346,8 @@ fn idle_moments_are_used_for_readers() {
         ("one run is one run", "L0 1:a-z 10\n idle", "nothing"),
         (
             "but not if it is tombstones",
-            "L0 1:a-z 10 n=1 del=1\n idle | oldest 1",
-            "merge L0[1] to L6 (idle)",
+            "L0 1:a-z 10 n=1 del=1\n L6 3:a-z 100\n idle | oldest 1",
+            "merge L0[1] L6[3] to L6 (idle)",
         ),
     ]);
 }
