@@ -36,6 +36,8 @@ bugs! {
     UnlinkWalEarly = "unlink_wal_early",
     /// The manifest says that segments are not needed whose memtables still wait for the flusher.
     WalFloorTooHigh = "wal_floor_too_high",
+    /// A sync leaves out segments older than one that was deleted before the manifest named it.
+    LogFloorTooHigh = "log_floor_too_high",
     /// A table is deleted when a compaction replaced it, whoever reads it.
     UnlinkTableRead = "unlink_table_read",
     /// After recovery the numbers of replayed commits are given again.
@@ -95,6 +97,10 @@ bugs! {
     PoisonForgotten = "poison_forgotten",
     /// A panic of a background thread is kept to itself.
     PanicHangsWriters = "panic_hangs_writers",
+    /// On a full disk the reserve stays.
+    ReserveKept = "reserve_kept",
+    /// When the reserve was given up, any write may use its room.
+    ReserveUsedByPuts = "reserve_used_by_puts",
     /// The real file system does not tell the operating system of a sync.
     OsSyncIsNothing = "os_sync_is_nothing",
     /// The real file system does not tell the operating system of a sync of a directory.

@@ -240,7 +240,8 @@ impl Committer {
         let record_bytes = batch.record_mut().len();
         loop {
             let line = self.enter(record_bytes)?;
-            if !self.store.reserve.is_low() || only_deletes(batch) {
+            let is_for_all = !self.store.reserve.is_low() || is_seeded(Bug::ReserveUsedByPuts);
+            if is_for_all || only_deletes(batch) {
                 return Ok(line);
             }
             drop(line);

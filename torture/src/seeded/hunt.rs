@@ -69,6 +69,8 @@ const HUNTERS: &[(&str, &[&str])] = &[
         &["publish_out_of_order", "view_after_seqno", "flush_above_visible", "rotate_loses_writer"],
     ),
     ("panic", &["panic_hangs_writers"]),
+    ("enospc", &["reserve_kept", "reserve_used_by_puts"]),
+    (FALLBACK, &["log_floor_too_high"]),
     (BLACKBOX, &["os_sync_is_nothing", "os_dir_sync_is_nothing"]),
 ];
 
@@ -87,7 +89,7 @@ fn can_be_hunted(bug: &str) -> bool {
 
 /// All that take part.
 fn suites() -> impl Iterator<Item = &'static str> {
-    HUNTERS.iter().map(|(suite, _)| *suite).chain([FALLBACK])
+    HUNTERS.iter().map(|(suite, _)| *suite)
 }
 
 /// Runs the hunt.
@@ -138,8 +140,13 @@ fn hunt(bug: &str, seed: u64) -> Option<(&'static str, Duration, String)> {
 
 fn start(suite: &str, seconds: &str, seed: u64, bug: Option<&str>) -> Child {
     let seed = seed.to_string();
-    // A case of that suite is a whole process and all its crashes: some seconds.
-    let hang = if suite == BLACKBOX { "40" } else { "4" };
+    let hang = match suite {
+        // A case is a whole process and all its crashes.
+        BLACKBOX => "40",
+        // A case may live on a real disk.
+        "enospc" => "20",
+        _ => "4",
+    };
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args([suite, "--seconds", seconds, "--seed", &seed, "--first", "--hang", hang])
