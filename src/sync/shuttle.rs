@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::{PoisonError, TryLockError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use shuttle::sync as checked;
@@ -27,10 +27,6 @@ impl<T> Mutex<T> {
     pub(crate) const fn new(value: T) -> Mutex<T> {
         Mutex(checked::Mutex::new(value))
     }
-
-    pub(crate) fn into_inner(self) -> T {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl<T: ?Sized> Mutex<T> {
@@ -41,17 +37,14 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
+    #[cfg(test)]
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let guard = match self.0.try_lock() {
             Ok(guard) => guard,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(std::sync::TryLockError::WouldBlock) => return None,
         };
         Some(MutexGuard { mutex: &self.0, guard: Some(guard) })
-    }
-
-    pub(crate) fn get_mut(&mut self) -> &mut T {
-        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -109,16 +102,6 @@ impl Condvar {
         guard.guard = Some(held.unwrap_or_else(PoisonError::into_inner));
     }
 
-    pub(crate) fn wait_while<T>(
-        &self,
-        guard: &mut MutexGuard<'_, T>,
-        mut condition: impl FnMut(&mut T) -> bool,
-    ) {
-        while condition(&mut *guard) {
-            self.wait(guard);
-        }
-    }
-
     pub(crate) fn wait_for<T>(
         &self,
         guard: &mut MutexGuard<'_, T>,
@@ -129,22 +112,6 @@ impl Condvar {
         let held = guard.mutex.lock();
         guard.guard = Some(held.unwrap_or_else(PoisonError::into_inner));
         WaitTimeoutResult(true)
-    }
-
-    pub(crate) fn wait_while_for<T>(
-        &self,
-        guard: &mut MutexGuard<'_, T>,
-        mut condition: impl FnMut(&mut T) -> bool,
-        limit: Duration,
-    ) -> WaitTimeoutResult {
-        if condition(&mut *guard) {
-            self.wait_for(guard, limit);
-        }
-        WaitTimeoutResult(condition(&mut *guard))
-    }
-
-    pub(crate) fn notify_one(&self) {
-        self.0.notify_one();
     }
 
     pub(crate) fn notify_all(&self) {
@@ -160,10 +127,6 @@ impl<T> RwLock<T> {
     pub(crate) const fn new(value: T) -> RwLock<T> {
         RwLock(checked::RwLock::new(value))
     }
-
-    pub(crate) fn into_inner(self) -> T {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl<T: ?Sized> RwLock<T> {
@@ -173,10 +136,6 @@ impl<T: ?Sized> RwLock<T> {
 
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn get_mut(&mut self) -> &mut T {
-        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -221,10 +180,6 @@ impl<T> OnceLock<T> {
 
     pub(crate) fn take(&mut self) -> Option<T> {
         self.value.take()
-    }
-
-    pub(crate) fn into_inner(self) -> Option<T> {
-        self.value.into_inner()
     }
 }
 
