@@ -220,13 +220,15 @@ fn a_compaction_that_cannot_be_planned_is_an_error() {
     for background in both() {
         let faults = FaultFileSystem::new(disk());
         let db = options(faults.clone(), background).open("data").unwrap();
-        db.put("a", "1").unwrap();
+        // So many that no thread finds the table worth merging before it is asked to.
+        ["a", "b", "c", "d"].into_iter().for_each(|key| db.put(key, "1").unwrap());
         db.delete_range("a".."b").unwrap();
         db.flush().unwrap();
         db.close().unwrap();
-        let db = options(faults.clone(), background).open("data").unwrap();
-        // Its range tombstones have to be known first, and the table does not open.
+        // Its range tombstones have to be known first, and the table does not open. An open needs none,
+        // but threads may look at once.
         faults.set(Trigger::any().kind(FileKind::Table).sticky(), Fault::Io);
+        let db = options(faults.clone(), background).open("data").unwrap();
         assert_eq!(db.compact(..).unwrap_err().kind(), ErrorKind::Io);
         faults.clear();
         // Planning that began before may report its failure once.
