@@ -35,6 +35,7 @@ mod manifest;
 mod memtable;
 mod merge;
 mod read;
+mod repair;
 #[cfg_attr(siltstone_seeded_bugs, doc(hidden))]
 #[cfg(siltstone_seeded_bugs)]
 pub mod seeded;
@@ -56,6 +57,7 @@ pub use crate::db::{
 };
 pub use crate::error::{Error, ErrorKind, Reason, Result};
 pub use crate::inspect::{Damage, KeyPlace, KeySpan, LooseEnd, Progress, Verify, VerifyReport};
+pub use crate::repair::{Doubt, Repair, RepairReport};
 pub use crate::slice::Slice;
 pub use crate::state::settings::{Background, Durability};
 pub use crate::table::{Compression, FilterKind};

@@ -46,7 +46,7 @@ impl Contents {
         })
     }
 
-    pub(crate) fn manifests(&self) -> impl DoubleEndedIterator<Item = u64> {
+    pub(crate) fn manifests(&self) -> impl DoubleEndedIterator<Item = u64> + Clone {
         self.files.keys().filter_map(|name| match name {
             FileName::Manifest(id) => Some(*id),
             _ => None,

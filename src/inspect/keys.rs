@@ -39,6 +39,19 @@ impl KeySpan {
     }
 }
 
+impl KeySpan {
+    /// Every key of every keyspace.
+    pub(crate) fn everything() -> KeySpan {
+        KeySpan { start: KeyPlace { keyspace: 0, name: None, key: Vec::new() }, end: None }
+    }
+
+    /// Whether no key is inside.
+    pub(crate) fn is_empty(&self) -> bool {
+        let place = |place: &KeyPlace| (place.keyspace, place.key.clone());
+        self.end.as_ref().is_some_and(|end| place(end) <= place(&self.start))
+    }
+}
+
 /// The names of keyspaces, as far as they are known.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names(pub(crate) BTreeMap<u32, String>);

@@ -1,6 +1,8 @@
 //! The log: each segment by itself, and then all of them as an open would replay them.
 
+use crate::error::Result;
 use crate::format::filename::FileName;
+use crate::format::key::Seqno;
 use crate::fs::{FileKind, FileSystem};
 use crate::inspect::report::VerifyReport;
 use crate::wal::{KnownEnd, Recovery, Replay, SegmentBegin, SegmentFile, begin, examine, replay};
@@ -60,6 +62,40 @@ pub(crate) fn log(
     }
 }
 
+/// Hands every batch that can be read to `sink`: its first seqno and payload. Of a log that is whole these
+/// are the batches of an open; of a damaged one also those behind the damage.
+///
+/// # Errors
+/// Those of `sink`, and what came over the log since it was verified.
+pub(crate) fn readable_batches(
+    fs: &dyn FileSystem,
+    directory: &Path,
+    (known, is_damaged): (&LogKnown, bool),
+    sink: &mut dyn FnMut(Seqno, &[u8]) -> Result<()>,
+) -> Result<()> {
+    if let Some(named) = known.named.as_ref().filter(|_| !is_damaged) {
+        let request = request(fs, directory, (known, named));
+        return replay(&request, &mut |batch| sink(batch.first_seqno, batch.payload)).map(drop);
+    }
+    let limits = limits(fs, directory, known);
+    let is_named = |id: &u64| known.named.as_ref().is_none_or(|named| named.contains(id));
+    for &id in known.present.iter().filter(|&id| *id >= known.floor && is_named(id)) {
+        let path = FileName::Wal(id).in_directory(directory);
+        let Ok(file) = fs.open(&path, FileKind::Wal) else { continue };
+        let limit = limits.get(&id).copied().unwrap_or(u64::MAX);
+        let segment =
+            SegmentFile { file: &*file, path: &path, database: known.database, segment: id };
+        let mut taken = Ok(());
+        examine(&segment, limit, &mut |first_seqno, payload, _| {
+            if taken.is_ok() {
+                taken = sink(first_seqno, payload);
+            }
+        });
+        taken?;
+    }
+    Ok(())
+}
+
 /// Where each segment ends as far as others say it: what stands behind that does not count.
 fn limits(fs: &dyn FileSystem, directory: &Path, known: &LogKnown) -> BTreeMap<u64, u64> {
     let begins = known.present.iter().filter_map(|&id| {
@@ -83,17 +119,7 @@ fn as_an_open(
     torn: Vec<(std::path::PathBuf, (u64, u64))>,
     report: &mut VerifyReport,
 ) {
-    let request = Replay {
-        fs,
-        directory,
-        database: known.database,
-        floor: known.floor,
-        known: named,
-        present: &known.present,
-        clean_close: known.end,
-        recovery: Recovery::Strict,
-    };
-    match replay(&request, &mut |_| Ok(())) {
+    match replay(&request(fs, directory, (known, named)), &mut |_| Ok(())) {
         Ok(found) => {
             for tail in found.torn_tails {
                 report.loose_end(&tail.file, (tail.offset, tail.bytes));
@@ -107,5 +133,23 @@ fn as_an_open(
             }
             torn.iter().for_each(|(path, end)| report.loose_end(path, *end));
         }
+    }
+}
+
+/// What an open would ask for.
+fn request<'a>(
+    fs: &'a dyn FileSystem,
+    directory: &'a Path,
+    (known, named): (&'a LogKnown, &'a [u64]),
+) -> Replay<'a> {
+    Replay {
+        fs,
+        directory,
+        database: known.database,
+        floor: known.floor,
+        known: named,
+        present: &known.present,
+        clean_close: known.end,
+        recovery: Recovery::Strict,
     }
 }

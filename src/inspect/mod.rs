@@ -14,7 +14,12 @@ mod tables;
 mod verify;
 
 pub use crate::inspect::keys::{KeyPlace, KeySpan};
+pub(crate) use crate::inspect::log::{LogKnown, readable_batches};
 pub use crate::inspect::reader::Progress;
+pub(crate) use crate::inspect::reader::{Listener, Reader};
 pub use crate::inspect::report::{Damage, LooseEnd, VerifyReport};
 pub use crate::inspect::verify::Verify;
-pub(crate) use crate::inspect::verify::{Live, verify_files, verify_journals, verify_tables};
+pub(crate) use crate::inspect::verify::{
+    Live, Survey, known_log, lock_to_read, verify_and_survey, verify_files, verify_journals,
+    verify_tables,
+};

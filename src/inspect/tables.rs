@@ -20,7 +20,7 @@ struct Reporter<'a> {
 impl Witness for Reporter<'_> {
     fn flaw(&mut self, flaw: Flaw) {
         let Flaw { offset, what, keys } = flaw;
-        let keys = keys.map(|span| self.names.span(&span));
+        let keys = keys.map(|span| self.names.span(&span)).filter(|keys| !keys.is_empty());
         let (file, what) = (self.path.to_owned(), what.into_owned());
         self.report.damages.push(Damage { file, offset, what, keys });
     }

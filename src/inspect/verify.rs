@@ -93,13 +93,16 @@ impl Verify {
         let absolute = reader.absolute(directory);
         let directory =
             absolute.map_err(|error| Error::io("find the directory", directory, error))?;
-        let _lock = lock(&reader, &directory)?;
+        let _lock = lock_to_read(&reader, &directory)?;
         verify_directory(&reader, &directory)
     }
 }
 
 /// A shared lock; `None` if there is no lock file, and so nobody to fear.
-fn lock(fs: &dyn FileSystem, directory: &Path) -> Result<Option<Box<dyn FileLock>>> {
+pub(crate) fn lock_to_read(
+    fs: &dyn FileSystem,
+    directory: &Path,
+) -> Result<Option<Box<dyn FileLock>>> {
     let path = FileName::Lock.in_directory(directory);
     match fs.lock(&path, LockKind::Shared) {
         Ok(lock) => Ok(Some(lock)),
@@ -120,6 +123,25 @@ pub(crate) fn verify_files(fs: &Arc<dyn FileSystem>, directory: &Path) -> Result
 }
 
 fn verify_directory(reader: &Reader, directory: &Path) -> Result<VerifyReport> {
+    Ok(verify_and_survey(reader, directory)?.0)
+}
+
+/// What a directory holds, as far as it can be known.
+pub(crate) struct Survey {
+    pub(crate) contents: Contents,
+    /// What the manifest says, up to its first damage.
+    pub(crate) state: Option<State>,
+    /// Whether the manifest is whole, so that what it does not name does not count.
+    pub(crate) is_whole: bool,
+    /// The database that the files belong to, if any of them could say it.
+    pub(crate) database: Option<u64>,
+}
+
+/// Verifies the files of a directory that the caller holds a lock on, and says what there is.
+pub(crate) fn verify_and_survey(
+    reader: &Reader,
+    directory: &Path,
+) -> Result<(VerifyReport, Survey)> {
     let contents = Contents::read(reader, directory)?;
     if contents.files.keys().all(|name| matches!(name, FileName::Lock | FileName::Reserve)) {
         let what = "there is no database here";
@@ -130,21 +152,28 @@ fn verify_directory(reader: &Reader, directory: &Path) -> Result<VerifyReport> {
     let named = current(reader, directory, &mut report);
     report.files += u64::from(contents.files.contains_key(&FileName::Current));
     report.bytes += contents.files.get(&FileName::Current).copied().unwrap_or(0);
+    // A manifest that is the only one needs nobody to name it.
+    let only = Some(contents.manifests()).filter(|all| all.clone().count() == 1);
+    let named = named.or_else(|| only?.next());
     let read = named.map(|id| manifest(reader, directory, (id, u64::MAX), &mut report));
     let is_whole = read.as_ref().is_some_and(|read| read.gaps.is_empty() && read.state.is_some());
     let state = read.and_then(|read| read.state);
     let mut walk = Walk { reader, directory, contents: &contents, report };
-    match (state, named) {
-        (Some(state), Some(manifest)) if is_whole => walk.by_state(&state, manifest),
-        (_, named) => walk.everything(named),
-    }
+    let (state, database) = match (state, named) {
+        (Some(state), Some(manifest)) if is_whole => {
+            walk.by_state(&state, manifest);
+            let database = state.database();
+            (Some(state), Some(database))
+        }
+        (state, named) => walk.everything(state, named),
+    };
     let mut report = walk.report;
     for (name, len) in &contents.files {
         reader.finished(&name.in_directory(directory), *len);
     }
-    report.strangers = contents.strangers;
+    report.strangers.clone_from(&contents.strangers);
     report.sort();
-    Ok(report)
+    Ok((report, Survey { contents, state, is_whole, database }))
 }
 
 struct Walk<'a> {
@@ -177,17 +206,21 @@ impl Walk<'_> {
         self.report.leftovers = leftovers.map(|name| name.in_directory(self.directory)).collect();
     }
 
-    /// Looks at every file by itself.
-    fn everything(&mut self, examined: Option<u64>) {
-        let mut database = None;
+    /// Looks at every file by itself. Returns the best state that a manifest has, and the database.
+    fn everything(
+        &mut self,
+        mut state: Option<State>,
+        examined: Option<u64>,
+    ) -> (Option<State>, Option<u64>) {
         for id in self.contents.manifests().rev().filter(|&id| Some(id) != examined) {
             let read = manifest(self.reader, self.directory, (id, u64::MAX), &mut self.report);
-            database = database.or(read.state.map(|state| state.database()));
+            state = state.or(read.state);
             self.done(FileName::Manifest(id));
         }
+        let mut database = state.as_ref().map(State::database);
         for id in self.contents.tables() {
             let known = Known { id, database, facts: None };
-            let names = Names::default();
+            let names = state.as_ref().map_or_else(Names::default, names);
             let found = table(self.reader, self.directory, &known, &names, &mut self.report);
             database = database.or(found);
             self.done(FileName::Table(id));
@@ -195,6 +228,7 @@ impl Walk<'_> {
         let present: Vec<u64> = self.contents.segments().collect();
         let known = LogKnown { present, database: database.unwrap_or(0), ..LogKnown::default() };
         log(self.reader, self.directory, &known, &mut self.report);
+        (state, database)
     }
 
     fn done(&self, name: FileName) {
@@ -208,7 +242,7 @@ fn names(state: &State) -> Names {
     Names(named.map(|(name, &id)| (id, name.clone())).collect())
 }
 
-fn known_log(state: &State, present: Vec<u64>) -> LogKnown {
+pub(crate) fn known_log(state: &State, present: Vec<u64>) -> LogKnown {
     let end = state.clean_close().map(|close| KnownEnd {
         segment: close.segment,
         length: close.length,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The rooms of `src/` from the roof to the ground.
 pub(crate) const FLOORS: &[(u32, &[&str])] = &[
     (11, &["lib", "testing"]),
-    (10, &["transaction"]),
+    (10, &["repair", "transaction"]),
     (9, &["db"]),
     (8, &["write", "read", "maintenance"]),
     (7, &["state"]),
