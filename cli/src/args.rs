@@ -70,6 +70,8 @@ pub(crate) enum Command {
     Stats,
     /// Read every byte and list what is damaged; exit code 3 if anything is. Changes nothing
     Verify(VerifyArguments),
+    /// Make a new database of what can be read of a damaged one; exit code 3 if anything is doubtful
+    Repair(RepairArguments),
     /// Merge all tables now, and give back the space of what was deleted
     Compact,
     /// See what it is: a million trades, a crash, and what is found afterwards
@@ -219,10 +221,33 @@ pub(crate) struct ExportArguments {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct VerifyArguments {
+pub(crate) struct Rate {
     /// Read at most so many MiB a second [default: as fast as the disk goes]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    pub(crate) rate: Option<u64>,
+    rate: Option<u64>,
+}
+
+impl Rate {
+    /// 0: no limit.
+    pub(crate) fn bytes_per_second(&self) -> u64 {
+        self.rate.map_or(0, |mib| mib << 20)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    #[command(flatten)]
+    pub(crate) rate: Rate,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RepairArguments {
+    /// The damaged database; it is only read
+    pub(crate) old: PathBuf,
+    /// Directory of the new one: missing or empty
+    pub(crate) new: PathBuf,
+    #[command(flatten)]
+    pub(crate) rate: Rate,
 }
 
 #[derive(Debug, Args)]
@@ -247,6 +272,16 @@ impl Arguments {
     /// The directory that stands on the command line itself: the demo uses no other.
     pub(crate) fn named_directory(&self) -> Option<PathBuf> {
         self.db.clone()
+    }
+
+    /// Refuses `--db` where the directories are named otherwise.
+    pub(crate) fn without_db(&self) -> Result<(), Failure> {
+        match self.db {
+            Some(_) => Err(Failure::usage(
+                "this command takes two directories, the old and the new one: leave --db out",
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Refuses `--keyspace` where it would have no meaning.

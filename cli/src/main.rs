@@ -10,6 +10,7 @@ mod export;
 mod format;
 mod import;
 mod paint;
+mod repair;
 mod scan;
 mod shape;
 mod store;
@@ -74,6 +75,10 @@ fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Failure> {
             match whole {
                 Command::Keyspaces => tree::keyspaces(&place, json, out),
                 Command::Verify(with) => verify::verify(&place, with, json, out),
+                Command::Repair(with) => {
+                    arguments.without_db()?;
+                    repair::repair(with, json, out)
+                }
                 Command::Stats => tree::stats(&place, json, out),
                 Command::Compact => tree::compact(&place, json, out),
                 Command::Demo(demo) => demo::run(arguments.named_directory(), demo, json, out),

@@ -7,7 +7,7 @@ use crate::store::Place;
 use crate::units::{bytes, counted, duration};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use siltstone::{Damage, KeyPlace, KeySpan, Verify, VerifyReport};
+use siltstone::{Damage, KeyPlace, KeySpan, Progress, Verify, VerifyReport};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -22,15 +22,8 @@ pub(crate) fn verify(
 ) -> Result<(), Failure> {
     place.must_exist()?;
     let bar = bar();
-    let shown = bar.clone();
-    let verify = Verify::new()
-        .bytes_per_second(arguments.rate.map_or(0, |mib| mib << 20))
-        .on_progress(move |progress| {
-            if progress.bytes_done >= shown.position() + STEP_BYTES {
-                shown.set_length(progress.bytes_all);
-                shown.set_position(progress.bytes_done);
-            }
-        });
+    let verify =
+        Verify::new().bytes_per_second(arguments.rate.bytes_per_second()).on_progress(draw(&bar));
     let started = Instant::now();
     let outcome = verify.run(&place.directory);
     bar.finish_and_clear();
@@ -43,7 +36,8 @@ pub(crate) fn verify(
     verdict(place, &report)
 }
 
-fn bar() -> ProgressBar {
+/// A bar for the bytes that are looked at.
+pub(crate) fn bar() -> ProgressBar {
     let bar = ProgressBar::no_length();
     let template = "{bar:36} {percent:>3} %  {binary_bytes} of {binary_total_bytes}, {eta} left";
     if let Ok(style) = ProgressStyle::with_template(template) {
@@ -52,14 +46,25 @@ fn bar() -> ProgressBar {
     bar
 }
 
+/// Moves a bar.
+pub(crate) fn draw(bar: &ProgressBar) -> impl FnMut(Progress) + Send + 'static {
+    let bar = bar.clone();
+    move |progress| {
+        if progress.bytes_done >= bar.position() + STEP_BYTES {
+            bar.set_length(progress.bytes_all);
+            bar.set_position(progress.bytes_done);
+        }
+    }
+}
+
 fn verdict(place: &Place, report: &VerifyReport) -> Result<(), Failure> {
     if report.is_clean() {
         return Ok(());
     }
     let damages = counted(report.damages.len() as u64, "damage", "damages");
     let what = format!(
-        "{damages} in {}; nothing was changed. Do not delete anything: copy the directory, then go \
-         back to a backup",
+        "{damages} in {0}; nothing was changed. Delete nothing. Go back to a backup, or make a new \
+         database of what can be read: silt repair {0} NEW_DIRECTORY",
         place.directory.display()
     );
     Err(Failure::broken_promise(what))
@@ -128,8 +133,18 @@ fn tell_programs(report: &VerifyReport, out: &mut impl Write) -> Result<(), Fail
     Ok(())
 }
 
+/// A damage, for programs.
+pub(crate) fn facts(damage: &Damage) -> Value {
+    let Damage { file, offset, what, keys, .. } = damage;
+    let mut facts = json!({ "file": file.display().to_string(), "offset": offset, "what": what });
+    if let Some(keys) = keys {
+        facts["keys"] = span(keys);
+    }
+    facts
+}
+
 /// A range of keys, which are bytes: as hexadecimal digits.
-fn span(keys: &KeySpan) -> Value {
+pub(crate) fn span(keys: &KeySpan) -> Value {
     let place = |place: &KeyPlace| {
         let key: String = place.key.iter().map(|byte| format!("{byte:02x}")).collect();
         json!({ "keyspace": place.keyspace, "name": place.name, "key_hex": key })

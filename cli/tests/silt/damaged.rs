@@ -1,4 +1,5 @@
-//! `silt verify`: what it says of whole and of damaged databases, and that it changes neither.
+//! `silt verify` and `silt repair`: what they say of whole and of damaged databases, and that they
+//! change neither.
 
 use crate::run::Place;
 use serde_json::Value;
@@ -92,6 +93,41 @@ fn a_rate_is_kept() {
     place.silt(&["verify", "--rate", "1"]).text();
     assert!(started.elapsed() > Duration::from_secs(1), "{:?}", started.elapsed());
     place.silt(&["verify", "--rate", "0"]).fails(2, "0 is not in 1..=1000000");
+}
+
+#[test]
+fn a_damaged_database_becomes_a_whole_one() {
+    let place = Place::new();
+    filled(&place);
+    place.silt(&["repair", "db", "same"]).text();
+    let all = place.silt(&["scan"]).text().to_owned();
+    assert_eq!(place.silt(&["--db", "same", "scan"]).text(), all);
+
+    flip(&place, &format!("db/{}", table(&place)), 6_000);
+    let before = files(&place);
+    let ran = place.silt(&["repair", "db", "new"]);
+    ran.fails(3, "look at the ranges above");
+    let told = String::from_utf8(ran.stdout.clone()).unwrap();
+    assert!(told.starts_with("lost      keys from "), "{told}");
+    assert_eq!(files(&place), before, "a repair writes nothing into the old directory");
+    let left = place.silt(&["--db", "new", "scan"]).text().to_owned();
+    let count = left.lines().count();
+    assert!((1_500..2_001).contains(&count), "{count}");
+    assert!(left.lines().all(|line| all.lines().any(|own| own == line)), "nothing is invented");
+    assert!(told.contains(&format!("{} entries certain", grouped(count))), "{told}");
+    place.silt(&["--db", "new", "verify"]).text();
+
+    place.silt(&["repair", "db", "new"]).fails(2, "name another one");
+    place.silt(&["--db", "db", "repair", "db", "x"]).fails(2, "leave --db out");
+    let ran = place.silt(&["repair", "db", "newer", "--json"]);
+    let first = ran.stdout.split(|&byte| byte == b'\n').next().unwrap();
+    let facts: Value = serde_json::from_slice(first).unwrap();
+    assert_eq!((ran.code, &facts["doubt"]["is_lost"]), (3, &true.into()), "{ran:?}");
+}
+
+/// Digits in groups of three.
+fn grouped(number: usize) -> String {
+    format!("{},{:03}", number / 1000, number % 1000)
 }
 
 /// Bytes that no compression makes smaller.
