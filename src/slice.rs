@@ -10,7 +10,7 @@ use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
 /// Longest value that is stored in the slice itself: with its length it fills what four words
 /// leave beside the tag.
@@ -48,14 +48,14 @@ struct Shared {
 }
 
 impl Slice {
-    /// The `len` bytes from `start` on of `owner`, without copying unless they are few.
-    /// Requires: the range lies inside `owner`.
-    pub(crate) fn shared(owner: Arc<[u8]>, start: usize, len: usize) -> Slice {
-        let range = &owner[start..start + len];
-        match Slice::inline(range) {
-            Some(slice) => slice,
-            None => Slice(Repr::Shared(Shared { owner, start, len })),
-        }
+    /// A range of `owner`, without copying unless the bytes are few; empty outside of it.
+    #[inline]
+    pub(crate) fn shared(owner: &Arc<[u8]>, range: Range<usize>) -> Slice {
+        let bytes = owner.get(range.clone()).unwrap_or_default();
+        Slice::inline(bytes).unwrap_or_else(|| {
+            let (owner, start, len) = (Arc::clone(owner), range.start, bytes.len());
+            Slice(Repr::Shared(Shared { owner, start, len }))
+        })
     }
 
     fn inline(bytes: &[u8]) -> Option<Slice> {
@@ -224,8 +224,8 @@ mod tests {
     #[test]
     fn a_shared_slice_is_a_range_of_its_owner_and_keeps_it_alive() {
         let owner: Arc<[u8]> = (0..200).collect();
-        let long = Slice::shared(Arc::clone(&owner), 50, 100);
-        let short = Slice::shared(Arc::clone(&owner), 7, 3);
+        let long = Slice::shared(&owner, 50..150);
+        let short = Slice::shared(&owner, 7..10);
         assert_eq!(Arc::strong_count(&owner), 2, "few bytes are copied and hold nothing");
         assert_eq!(long, &owner[50..150]);
         assert_eq!(short, [7, 8, 9]);

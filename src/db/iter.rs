@@ -48,6 +48,22 @@ struct Range {
     end: Vec<u8>,
 }
 
+impl Range {
+    /// One half, and what the other one has left of the range.
+    fn open(&self, forward: bool, other: Option<&ViewScan>) -> ViewScan {
+        let mut scan = sources::scan(&self.view, self.start.clone(), self.end.clone(), self.seqno);
+        if !forward {
+            scan.seek_back();
+        }
+        match (forward, other) {
+            (true, Some(back)) => scan.end_before(back.key()),
+            (false, Some(front)) => scan.begin_behind(front.key()),
+            (_, None) => {}
+        }
+        scan
+    }
+}
+
 impl Iter {
     pub(crate) fn new(keyspace: &Keyspace, moment: Result<Moment>, range: &HalfOpen) -> Iter {
         let engine = Arc::clone(keyspace.engine());
@@ -81,46 +97,30 @@ impl Iter {
     }
 
     fn try_step(&mut self, forward: bool) -> Result<Option<(Slice, Slice)>> {
-        let Some(range) = &mut self.range else { return Ok(None) };
+        let Some(range) = &self.range else { return Ok(None) };
         self.engine.store.health.check_read()?;
-        let open =
-            || sources::scan(&range.view, range.start.clone(), range.end.clone(), range.seqno);
-        if forward {
-            let scan = self.front.get_or_insert_with(open);
-            if !scan.next()? {
-                return Ok(None);
+        // Each half must not give what the other one gave: it is told when it is opened, and later with
+        // every entry. A half that is open has given the entry that it stands on.
+        let (own, other) = match forward {
+            true => (&mut self.front, &mut self.back),
+            false => (&mut self.back, &mut self.front),
+        };
+        let scan = own.get_or_insert_with(|| range.open(forward, other.as_ref()));
+        let found = if forward { scan.next()? } else { scan.prev()? };
+        if found && let Some(other) = other {
+            match forward {
+                true => other.begin_behind(scan.key()),
+                false => other.end_before(scan.key()),
             }
-            let entry = entry(scan);
-            // The other half must not give what this one gave, whether it is open yet or not.
-            if let Some(back) = &mut self.back {
-                back.begin_behind(scan.key());
-            }
-            range.start.clear();
-            range.start.extend_from_slice(scan.key());
-            range.start.push(0);
-            return Ok(Some(entry));
         }
-        let scan = self.back.get_or_insert_with(|| {
-            let mut scan = open();
-            scan.seek_back();
-            scan
-        });
-        if !scan.prev()? {
-            return Ok(None);
-        }
-        let entry = entry(scan);
-        if let Some(front) = &mut self.front {
-            front.end_before(scan.key());
-        }
-        range.end.clear();
-        range.end.extend_from_slice(scan.key());
-        Ok(Some(entry))
+        Ok(found.then(|| entry(scan)))
     }
 }
 
-/// The entry that a scan has just crossed, copied.
+/// The entry that a scan has just crossed.
+#[inline]
 fn entry(scan: &ViewScan) -> (Slice, Slice) {
-    (Slice::from(&scan.key()[KEYSPACE_ID_BYTES..]), Slice::from(scan.value()))
+    (Slice::from(&scan.key()[KEYSPACE_ID_BYTES..]), scan.value_slice())
 }
 
 impl Iterator for Iter {

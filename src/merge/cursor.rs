@@ -7,6 +7,7 @@ use crate::format::key::{Kind, Seqno};
 use crate::format::range_tombstone::Fragments;
 use crate::format::table_facts::TableFacts;
 use crate::memtable::MemtableCursor;
+use crate::slice::Slice;
 use crate::sync::Arc;
 use crate::table::reader::Fill;
 use crate::table::{Handle, TableCursor};
@@ -29,6 +30,10 @@ pub(crate) trait Cursor {
     fn seqno(&self) -> Seqno;
     fn kind(&self) -> Kind;
     fn value(&self) -> &[u8];
+    /// The value as a slice of its own, without a copy if the bytes have an owner to share.
+    fn value_slice(&self) -> Slice {
+        Slice::from(self.value())
+    }
     /// Whether it is known that the next entry of this cursor, in either direction, has another user
     /// key. `false` promises nothing.
     fn has_unique_keys(&self) -> bool;
@@ -47,7 +52,7 @@ pub(crate) trait RunTable {
 
 /// Lets a type with methods of these names stand where a [`Cursor`] is asked for.
 macro_rules! is_a_cursor {
-    ($own:ty) => {
+    ($own:ident $({ $($more:tt)* })?) => {
         impl Cursor for $own {
             #[inline]
             fn seek(&mut self, user_key: &[u8], seqno: Seqno) -> Result<()> {
@@ -97,12 +102,18 @@ macro_rules! is_a_cursor {
             fn has_unique_keys(&self) -> bool {
                 <$own>::has_unique_keys(self)
             }
+            $($($more)*)?
         }
     };
 }
 
 is_a_cursor!(MemtableCursor);
-is_a_cursor!(TableCursor);
+is_a_cursor!(TableCursor {
+    #[inline]
+    fn value_slice(&self) -> Slice {
+        TableCursor::value_slice(self)
+    }
+});
 
 impl RunTable for Handle {
     type Cursor = TableCursor;

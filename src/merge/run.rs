@@ -10,6 +10,7 @@
 use crate::error::Result;
 use crate::format::key::{Kind, Seqno, order};
 use crate::merge::cursor::{Cursor, RunTable};
+use crate::slice::Slice;
 use crate::sync::Arc;
 use crate::table::Handle;
 use crate::table::reader::Fill;
@@ -209,6 +210,11 @@ impl<T: RunTable> Cursor for RunCursor<T> {
     #[inline]
     fn value(&self) -> &[u8] {
         self.entry().value()
+    }
+
+    #[inline]
+    fn value_slice(&self) -> Slice {
+        self.entry().value_slice()
     }
 
     #[inline]

@@ -5,6 +5,7 @@ use crate::format::key::{Kind, Seqno};
 use crate::memtable::MemtableCursor;
 use crate::merge::cursor::{Cursor, RunTable};
 use crate::merge::run::RunCursor;
+use crate::slice::Slice;
 use crate::table::Handle;
 
 /// One sorted source of a scan or a compaction.
@@ -73,6 +74,11 @@ impl<T: RunTable> Cursor for Source<T> {
     #[inline]
     fn value(&self) -> &[u8] {
         of_either!(self, cursor => cursor.value())
+    }
+
+    #[inline]
+    fn value_slice(&self) -> Slice {
+        of_either!(self, cursor => cursor.value_slice())
     }
 
     #[inline]

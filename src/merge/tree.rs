@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::format::key::{Kind, Seqno, compare};
 use crate::merge::cursor::Cursor;
 use crate::merge::source::Source;
+use crate::slice::Slice;
 use std::cmp::Ordering;
 
 /// Which way a tree walks.
@@ -297,6 +298,11 @@ impl<C: Cursor> Cursor for MergeTree<C> {
     #[inline]
     fn value(&self) -> &[u8] {
         self.sources[self.current].value()
+    }
+
+    #[inline]
+    fn value_slice(&self) -> Slice {
+        self.sources[self.current].value_slice()
     }
 
     /// Other sources may still have the key.

@@ -18,6 +18,7 @@ use crate::format::key::{Kind, SEQNO_LATEST, Seqno, order};
 use crate::merge::{Cover, Cursor, MergeTree, RunTable, Source};
 use crate::read::shade::{Shade, copy};
 use crate::seeded::{Bug, is_seeded};
+use crate::slice::Slice;
 use crate::table::Handle;
 
 /// Most entries that are stepped over one by one before a seek.
@@ -179,6 +180,15 @@ impl<T: RunTable> Scan<T> {
         match self.entry {
             Place::Tree => self.tree.value(),
             Place::Copied => &self.value,
+        }
+    }
+
+    /// The value as a slice of its own.
+    #[inline]
+    pub(crate) fn value_slice(&self) -> Slice {
+        match self.entry {
+            Place::Tree => self.tree.value_slice(),
+            Place::Copied => Slice::from(&self.value[..]),
         }
     }
 

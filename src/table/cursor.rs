@@ -15,6 +15,7 @@
 
 use crate::error::Result;
 use crate::format::key::{Kind, Seqno, order};
+use crate::slice::Slice;
 use crate::sync::Arc;
 use crate::table::data_block::DataBlock;
 use crate::table::reader::{Fill, Table};
@@ -171,6 +172,11 @@ impl TableCursor {
     /// Requires: the cursor is valid.
     pub(crate) fn value(&self) -> &[u8] {
         self.current().value(self.index)
+    }
+
+    /// The value, sharing the block. Requires: the cursor is valid.
+    pub(crate) fn value_slice(&self) -> Slice {
+        self.current().value_slice(self.index)
     }
 
     /// Whether no user key of the current block occurs twice in it, or goes on in a neighbour.

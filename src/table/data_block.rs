@@ -31,6 +31,7 @@
 use crate::format::codec::{put_u16, put_u32};
 use crate::format::key::{Kind, Seqno, behind, order};
 use crate::format::limits::{SEQNO_MAX, USER_KEY_BYTES_MAX};
+use crate::slice::Slice;
 use crate::sync::Arc;
 use crate::table::layout::{
     FIXED_BYTES, FLAG_ALL_PUTS, FLAG_UNIQUE_KEYS, FLAG_WIDE, Fixed, HEAD_BYTES, Layout, to_usize,
@@ -321,13 +322,14 @@ impl DataBlock {
         self.bytes.get(start..end).unwrap_or_default()
     }
 
-    /// All bytes, to be shared by slices.
-    pub(crate) fn into_bytes(self) -> Arc<[u8]> {
-        self.bytes
+    /// The value of an entry as a slice, which shares the block unless it is short.
+    pub(crate) fn value_slice(&self, index: usize) -> Slice {
+        let range = self.value_range(index);
+        Slice::shared(&self.bytes, range)
     }
 
     /// Where this entry's value is in the bytes.
-    pub(crate) fn value_range(&self, index: usize) -> Range<usize> {
+    fn value_range(&self, index: usize) -> Range<usize> {
         let values = to_usize(self.layout.values);
         self.begin(index).1 + values..self.ends(index).1 + values
     }

@@ -243,10 +243,7 @@ impl Table {
 }
 
 fn found(block: DataBlock, index: usize) -> Found {
-    let (seqno, kind) = (block.seqno(index), block.kind(index));
-    let range = block.value_range(index);
-    let value = Slice::shared(block.into_bytes(), range.start, range.len());
-    Found { seqno, kind, value }
+    Found { seqno: block.seqno(index), kind: block.kind(index), value: block.value_slice(index) }
 }
 
 /// Opens the file and checks what the footer says against the facts.

@@ -30,7 +30,7 @@ fn touch(block: &DataBlock) {
         assert!(block.seek(&key, seqno) <= block.len());
         assert!(matches!(kind, Kind::Put | Kind::Delete));
         if index < block.len() {
-            assert_eq!(block.value(index).len(), block.value_range(index).len());
+            assert_eq!(block.value_slice(index), block.value(index));
             assert!(seqno <= block.max_seqno() && block.max_seqno() <= SEQNO_LATEST);
         }
     }
