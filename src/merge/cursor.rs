@@ -37,6 +37,12 @@ pub(crate) trait Cursor {
     /// Whether it is known that the next entry of this cursor, in either direction, has another user
     /// key. `false` promises nothing.
     fn has_unique_keys(&self) -> bool;
+    /// Whether it is known without a look that the entry is a put that a reader at `seqno` sees. `false`
+    /// promises nothing.
+    #[inline]
+    fn is_plain_at(&self, _seqno: Seqno) -> bool {
+        false
+    }
 }
 
 /// A table of a run. Its facts are at hand; the table itself is opened when it is needed.
@@ -112,6 +118,10 @@ is_a_cursor!(TableCursor {
     #[inline]
     fn value_slice(&self) -> Slice {
         TableCursor::value_slice(self)
+    }
+    #[inline]
+    fn is_plain_at(&self, seqno: Seqno) -> bool {
+        TableCursor::is_plain_at(self, seqno)
     }
 });
 

@@ -218,6 +218,11 @@ impl<T: RunTable> Cursor for RunCursor<T> {
     }
 
     #[inline]
+    fn is_plain_at(&self, seqno: Seqno) -> bool {
+        self.entry().is_plain_at(seqno)
+    }
+
+    #[inline]
     fn has_unique_keys(&self) -> bool {
         self.entry().has_unique_keys()
     }

@@ -82,6 +82,11 @@ impl<T: RunTable> Cursor for Source<T> {
     }
 
     #[inline]
+    fn is_plain_at(&self, seqno: Seqno) -> bool {
+        of_either!(self, cursor => cursor.is_plain_at(seqno))
+    }
+
+    #[inline]
     fn has_unique_keys(&self) -> bool {
         of_either!(self, cursor => cursor.has_unique_keys())
     }

@@ -305,6 +305,11 @@ impl<C: Cursor> Cursor for MergeTree<C> {
         self.sources[self.current].value_slice()
     }
 
+    #[inline]
+    fn is_plain_at(&self, seqno: Seqno) -> bool {
+        self.sources[self.current].is_plain_at(seqno)
+    }
+
     /// Other sources may still have the key.
     #[inline]
     fn has_unique_keys(&self) -> bool {

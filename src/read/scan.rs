@@ -253,6 +253,9 @@ impl<T: RunTable> Scan<T> {
             if self.bounds.end.as_ref().is_some_and(|end| order(end, self.tree.key()).is_le()) {
                 return Ok(false);
             }
+            if self.cover.is_empty() && self.tree.is_plain_at(self.visible) {
+                return Ok(true);
+            }
             if self.tree.seqno() > self.visible {
                 too_new += 1;
                 self.skip_newer_version(too_new)?;

@@ -186,13 +186,12 @@ impl TableCursor {
         self.current().has_unique_keys()
     }
 
-    /// Whether every entry of the current block is a put of a key of its own that a reader at
-    /// `seqno` sees: kind and seqno need no look until the block changes.
-    /// Requires: the cursor is valid.
-    #[cfg(test)]
+    /// Whether every entry of the current block is a put that a reader at `seqno` sees: kind and seqno
+    /// need no look until the block changes. Requires: the cursor is valid.
+    #[inline]
     pub(crate) fn is_plain_at(&self, seqno: Seqno) -> bool {
         let block = self.current();
-        block.is_all_puts() && block.has_unique_keys() && block.max_seqno() <= seqno
+        block.is_all_puts() && block.max_seqno() <= seqno
     }
 
     fn current(&self) -> &DataBlock {

@@ -297,7 +297,6 @@ impl DataBlock {
     }
 
     /// The largest seqno of the block.
-    #[cfg(test)]
     pub(crate) fn max_seqno(&self) -> Seqno {
         self.layout.max_seqno
     }
