@@ -4,7 +4,7 @@ use crate::args::RepairArguments;
 use crate::exit::Failure;
 use crate::paint::Paint;
 use crate::units::{counted, duration};
-use crate::verify::{bar, draw, facts, span};
+use crate::verify::{bar, draw, facts, span, torn};
 use serde_json::json;
 use siltstone::{Repair, RepairReport};
 use std::io::Write;
@@ -50,6 +50,9 @@ fn tell_people(report: &RepairReport, time: Duration, out: &mut impl Write) -> R
         let (verdict, rest) = line.split_once(':').unwrap_or((&line, ""));
         writeln!(out, "{}{rest}", paint.red(&format!("{verdict:<8} ")))?;
     }
+    for end in &report.found.loose_ends {
+        writeln!(out, "{}      {end}; dropped, as an open would do", paint.cyan("torn"))?;
+    }
     for name in &report.named {
         writeln!(
             out,
@@ -76,6 +79,9 @@ fn tell_programs(report: &RepairReport, out: &mut impl Write) -> Result<(), Fail
             "because": because,
         });
         writeln!(out, "{}", json!({ "doubt": doubt }))?;
+    }
+    for end in &report.found.loose_ends {
+        writeln!(out, "{}", json!({ "torn": torn(end) }))?;
     }
     for name in &report.named {
         writeln!(out, "{}", json!({ "renamed": name }))?;

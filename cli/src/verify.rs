@@ -7,7 +7,7 @@ use crate::store::Place;
 use crate::units::{bytes, counted, duration};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use siltstone::{Damage, KeyPlace, KeySpan, Progress, Verify, VerifyReport};
+use siltstone::{Damage, KeyPlace, KeySpan, LooseEnd, Progress, Verify, VerifyReport};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -113,9 +113,7 @@ fn tell_programs(report: &VerifyReport, out: &mut impl Write) -> Result<(), Fail
         writeln!(out, "{}", json!({ "damage": damage }))?;
     }
     for end in &report.loose_ends {
-        let (file, offset, bytes) = (end.file.display().to_string(), end.offset, end.bytes);
-        let torn = json!({ "file": file, "offset": offset, "bytes": bytes });
-        writeln!(out, "{}", json!({ "torn": torn }))?;
+        writeln!(out, "{}", json!({ "torn": torn(end) }))?;
     }
     for (name, files) in [("leftover", &report.leftovers), ("stranger", &report.strangers)] {
         for file in files {
@@ -141,6 +139,11 @@ pub(crate) fn facts(damage: &Damage) -> Value {
         facts["keys"] = span(keys);
     }
     facts
+}
+
+/// The torn end of a journal, for programs.
+pub(crate) fn torn(end: &LooseEnd) -> Value {
+    json!({ "file": end.file.display().to_string(), "offset": end.offset, "bytes": end.bytes })
 }
 
 /// A range of keys, which are bytes: as hexadecimal digits.
