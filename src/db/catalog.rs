@@ -20,11 +20,18 @@ impl Engine {
     /// The keyspace of this name, created if there is none.
     pub(crate) fn open_keyspace(&self, name: &str) -> Result<Arc<KeyspaceCell>> {
         check_name(name)?;
-        self.store.health.check_read()?;
-        let found = self.store.keyspaces.find(name);
-        if let Some(cell) = found.filter(|cell| !cell.is_dropped()) {
-            return Ok(cell);
+        loop {
+            self.store.health.check_read()?;
+            let found = self.store.keyspaces.find(name);
+            if let Some(cell) = found.filter(|cell| !cell.is_dropped()) {
+                return Ok(cell);
+            }
+            // Someone may drop it again before the next look: then it is created once more.
+            self.create_keyspace(name)?;
         }
+    }
+
+    fn create_keyspace(&self, name: &str) -> Result<()> {
         self.writer()?;
         self.store.check_write()?;
         self.store.ledger.record(
@@ -52,9 +59,7 @@ impl Engine {
                 }
                 Ok(())
             },
-        )?;
-        let gone = || crate::write::commit::keyspace_gone(name);
-        self.store.keyspaces.find(name).ok_or_else(gone)
+        )
     }
 
     /// Drops the keyspace of this name. Returns whether there was one.
