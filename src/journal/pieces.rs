@@ -12,6 +12,9 @@ use crate::fs::ReadAt;
 use crate::seeded::{Bug, is_seeded};
 use std::path::Path;
 
+/// How many bytes are compared with zeros at once: reserved room is long.
+const ZEROS_BYTES: usize = 64;
+
 /// How much is read at a time.
 pub(crate) const PIECE_BYTES: usize = 1 << 20;
 
@@ -86,11 +89,24 @@ impl<'a> Pieces<'a> {
         let (mut position, mut written_end) = (offset, None);
         while position < self.len {
             let Some(bytes) = self.get_more(position, 1)? else { break };
-            if let Some(last) = bytes.iter().rposition(|&byte| byte != 0) {
-                written_end = Some(position + usize_to_u64(last) + 1);
+            let written = written_len(bytes);
+            if written > 0 {
+                written_end = Some(position + usize_to_u64(written));
             }
             position += usize_to_u64(bytes.len());
         }
         Ok(written_end)
     }
+}
+
+/// Length of these bytes without the zeros at their end.
+fn written_len(bytes: &[u8]) -> usize {
+    let mut left = bytes;
+    while let Some((rest, last)) = left.split_last_chunk::<ZEROS_BYTES>() {
+        if *last != [0; ZEROS_BYTES] {
+            break;
+        }
+        left = rest;
+    }
+    left.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)
 }
