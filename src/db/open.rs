@@ -176,7 +176,7 @@ fn begin(
     let (fs, directory) = (&grounds.fs, &grounds.directory);
     let (segment, manifest) = (*next_file, *next_file + 1);
     *next_file += 2;
-    let prepared = prepare(&**fs, directory, segment, grounds.settings.segment_bytes_min())?;
+    let prepared = prepare(&**fs, directory, segment, grounds.settings.segment_room(0))?;
     recover::begin_life(state, segment, *next_file)?;
     let writer = ManifestWriter::create(fs, directory, manifest, state)?;
     point_current(&**fs, directory, manifest)?;

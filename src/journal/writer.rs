@@ -94,6 +94,12 @@ impl JournalWriter {
         Ok(self.end)
     }
 
+    /// Takes room for a file of so many bytes. Where there is none, or not so much, records take it as
+    /// they come, and it is they that fail.
+    pub(crate) fn reserve(&mut self, bytes: u64) {
+        self.file.reserve(bytes).unwrap_or_default();
+    }
+
     /// Appends a marker: it says that `synced_upto` bytes are durable, and takes the last place,
     /// where damage is hardest to judge, from the last record that matters.
     pub(crate) fn append_marker(&mut self, synced_upto: u64) -> Result<u64> {

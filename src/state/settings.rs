@@ -8,9 +8,10 @@ use crate::format::limits::{BATCH_BYTES_MIN_LIMIT, LEVELS, RECORD_PAYLOAD_BYTES_
 use crate::memtable::Memtable;
 use crate::sync::Arc;
 use crate::table::{Compression, Creation, FilterKind, TableOptions};
+use crate::wal::Room;
 use std::time::Duration;
 
-/// A segment takes at least this much room at once, unless it must be smaller.
+/// Length of a segment that holds little, unless it must be smaller.
 pub(crate) const SEGMENT_BYTES_MIN: u64 = 1 << 20;
 
 /// What survives what, once a write has returned `Ok`.
@@ -51,7 +52,7 @@ pub(crate) struct Settings {
     pub(crate) memtable_bytes: usize,
     /// Sealed memtables above this number stop writers until one is flushed.
     pub(crate) sealed_max: usize,
-    /// Room reserved for a log segment.
+    /// A log segment is left at about this length.
     pub(crate) segment_bytes: u64,
     /// Most room that is kept for a full disk; 0 for none.
     pub(crate) reserve_bytes_max: u64,
@@ -83,9 +84,15 @@ impl Settings {
         }
     }
 
-    /// Least room to take for a log segment, in bytes.
+    /// A segment that holds little, in bytes: what the reserve has to have room for.
     pub(crate) fn segment_bytes_min(&self) -> u64 {
         self.segment_bytes.min(SEGMENT_BYTES_MIN)
+    }
+
+    /// The room of a segment that follows one of `used` bytes.
+    pub(crate) fn segment_room(&self, used: u64) -> Room {
+        let least = (self.segment_bytes / 64).max(1);
+        Room::after(used, least, self.segment_bytes / 8)
     }
 
     /// How long a log the reserve serves from the start.

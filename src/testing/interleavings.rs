@@ -22,7 +22,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, explore, explore_fairly, thread};
 use crate::table::TableContext;
 use crate::version::Version;
-use crate::wal::prepare;
+use crate::wal::{Room, prepare};
 use crate::write::group::{Group, Position};
 use crate::write::spare::Spare;
 use std::path::{Path, PathBuf};
@@ -202,7 +202,7 @@ fn shuttle_spare_two_takers_get_two_segments() {
             }
             for id in 1..=2 {
                 signals.wait_until(|| spare.is_wanted().then_some(()));
-                spare.put(prepare(&fs, Path::new("/data"), id, 0));
+                spare.put(prepare(&fs, Path::new("/data"), id, Room::once(0)));
                 signals.ring();
             }
         });

@@ -8,7 +8,7 @@ use crate::format::record::HEADER_BYTES;
 use crate::fs::{FileSystem, SimulatedFileSystem};
 use crate::manifest::{Edit, State, load};
 use crate::testing::repair;
-use crate::wal::{BatchDraft, Recovery, Replay, SegmentWriter, prepare, replay};
+use crate::wal::{BatchDraft, Recovery, Replay, Room, SegmentWriter, prepare, replay};
 use std::path::Path;
 
 const DATABASE: u64 = 0xdb;
@@ -124,7 +124,8 @@ pub(crate) fn valid_log() -> (SimulatedFileSystem, Vec<Vec<Vec<u8>>>) {
     let (fs, mut written) = (empty_disk(), Vec::new());
     let (mut previous, mut last_seqno) = (None, 0);
     for id in 1..=3 {
-        let prepared = prepare(&fs, directory(), id, RESERVED_BYTES).expect("a healthy disk");
+        let prepared =
+            prepare(&fs, directory(), id, Room::once(RESERVED_BYTES)).expect("a healthy disk");
         let writer = SegmentWriter::begin(prepared, DATABASE, last_seqno, previous);
         let mut writer = writer.expect("a healthy disk");
         for number in 0..3_u64 {

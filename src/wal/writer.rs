@@ -1,6 +1,6 @@
 //! Makes segments and appends to them.
 //!
-//! The life of a segment: [`prepare`] creates the file, reserves its room and makes both durable,
+//! The life of a segment: [`prepare`] creates the file, reserves its first room and makes both durable,
 //! away from any lock; the manifest notes the number; at the switch [`SegmentWriter::begin`] takes
 //! the empty file and appends the opening record; batches follow, and a marker when things are
 //! quiet. A segment is never appended to again after its writer is gone.
@@ -12,6 +12,7 @@
 
 use crate::error::{Error, Result};
 use crate::format::checksum::crc32;
+use crate::format::codec::usize_to_u64;
 use crate::format::filename::FileName;
 use crate::format::key::Seqno;
 use crate::format::limits::SEQNO_MAX;
@@ -20,6 +21,7 @@ use crate::fs::{Append, FileKind, FileSystem, Syncer};
 use crate::journal::{Draft, JournalWriter};
 use crate::seeded::{Bug, is_seeded};
 use crate::sync::Arc;
+use crate::wal::room::Room;
 use crate::wal::segment::{Opening, Previous};
 use std::path::{Path, PathBuf};
 
@@ -28,6 +30,7 @@ pub(crate) struct Prepared {
     pub(crate) id: u64,
     file: Box<dyn Append>,
     path: PathBuf,
+    room: Room,
 }
 
 /// Creates the segment `id` and makes it durable, empty. After an error the file may be there; its
@@ -36,20 +39,20 @@ pub(crate) fn prepare(
     fs: &dyn FileSystem,
     directory: &Path,
     id: u64,
-    reserve_bytes: u64,
+    room: Room,
 ) -> Result<Prepared> {
     let path = FileName::Wal(id).in_directory(directory);
     let mut file = fs
         .create_new(&path, FileKind::Wal)
         .map_err(|source| Error::io("create the segment", &path, source))?;
-    file.reserve(reserve_bytes)
+    file.reserve(room.upto())
         .map_err(|source| Error::io("reserve room for the segment", &path, source))?;
     file.syncer().sync().map_err(|source| Error::io("sync the segment", &path, source))?;
     if !is_seeded(Bug::NoDirSyncWal) {
         let synced = fs.sync_dir(directory);
         synced.map_err(|source| Error::io("sync the directory", directory, source))?;
     }
-    Ok(Prepared { id, file, path })
+    Ok(Prepared { id, file, path, room })
 }
 
 /// What the commit path says about a batch.
@@ -69,6 +72,7 @@ pub(crate) struct BatchDraft {
 /// Appends to one segment.
 pub(crate) struct SegmentWriter {
     journal: JournalWriter,
+    room: Room,
     last_seqno: Seqno,
 }
 
@@ -82,7 +86,7 @@ impl SegmentWriter {
         last_seqno: Seqno,
         previous: Option<Previous>,
     ) -> Result<SegmentWriter> {
-        let Prepared { id, file, path } = prepared;
+        let Prepared { id, file, path, room } = prepared;
         let is_ahead = previous.is_none_or(|previous| previous.last_seqno <= last_seqno);
         assert!(is_ahead, "seqnos only grow from segment to segment");
         let mut journal = JournalWriter::new(file, path, database, id);
@@ -91,7 +95,7 @@ impl SegmentWriter {
         let (record_type, seqno) = (RecordType::Opening, last_seqno + 1);
         let draft = Draft { record_type, payload_crc, count: 0, seqno, synced_upto: 0 };
         journal.append(&mut record, &draft)?;
-        Ok(SegmentWriter { journal, last_seqno })
+        Ok(SegmentWriter { journal, room, last_seqno })
     }
 
     /// Appends a batch (header room and operations, as `OpsBuffer::record_mut` gives them) and
@@ -107,6 +111,9 @@ impl SegmentWriter {
         assert!(first_seqno == self.last_seqno + 1, "seqnos leave no gap in a segment");
         let last_seqno = self.last_seqno + u64::from(count);
         assert!(last_seqno <= SEQNO_MAX, "a database never runs out of seqnos");
+        if let Some(upto) = self.room.grow(self.end() + usize_to_u64(record.len())) {
+            self.journal.reserve(upto);
+        }
         let (record_type, seqno) = (RecordType::Batch, first_seqno);
         let draft = Draft { record_type, payload_crc, count, seqno, synced_upto };
         let end = self.journal.append(record, &draft)?;

@@ -9,7 +9,7 @@ use crate::state::store::Store;
 use crate::state::trash::Freed;
 use crate::state::worker::{Step, Worker};
 use crate::sync::Arc;
-use crate::wal::{Prepared, prepare};
+use crate::wal::{Prepared, Room, prepare};
 use crate::write::commit::Committer;
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ impl LogKeeper {
 
     fn prepare_segment(&self) -> Result<Prepared> {
         let id = self.store.ledger.draw_file();
-        let reserve = self.reserve_bytes();
-        let prepared = prepare(&*self.store.fs, &self.store.directory, id, reserve);
+        let room = self.room();
+        let prepared = prepare(&*self.store.fs, &self.store.directory, id, room);
         let prepared = prepared.inspect_err(|_| {
             // It may be there, and nobody will ever need it.
             self.store.trash.put([Freed { name: FileName::Wal(id), at_record: 0 }]);
@@ -41,15 +41,10 @@ impl LogKeeper {
         Ok(prepared)
     }
 
-    /// As much as the log seems to need: a database that writes little should not take 64 MiB of disk
-    /// for it. Beyond the reserved room a segment simply grows.
-    fn reserve_bytes(&self) -> u64 {
-        let (settings, least) = (&self.store.settings, self.store.settings.segment_bytes_min());
-        if self.store.reserve.is_low() {
-            return least;
-        }
-        let used = self.committer.segment_end();
-        used.saturating_mul(4).clamp(least, settings.segment_bytes)
+    /// What the next segment takes at first: little on a full disk, or where little is written.
+    fn room(&self) -> Room {
+        let used = if self.store.reserve.is_low() { 0 } else { self.committer.segment_end() };
+        self.store.settings.segment_room(used)
     }
 
     /// Marks the log when it has been idle long enough. Returns how long to wait before looking again;

@@ -78,7 +78,7 @@ impl Spare {
 #[cfg(test)]
 mod tests {
     use crate::fs::{FileSystem, SimulatedFileSystem};
-    use crate::wal::prepare;
+    use crate::wal::{Room, prepare};
     use crate::write::spare::Spare;
     use std::path::Path;
 
@@ -89,7 +89,7 @@ mod tests {
         let spare = Spare::default();
         assert!(spare.take().is_none());
         assert!(spare.look().is_none(), "it is on its way");
-        spare.put(prepare(&fs, Path::new("/data"), 7, 0));
+        spare.put(prepare(&fs, Path::new("/data"), 7, Room::once(0)));
         assert!(matches!(spare.look(), Some(Ok(()))));
         assert!(spare.take().is_some());
         assert!(matches!(spare.look(), Some(Ok(()))), "nobody brings another one");

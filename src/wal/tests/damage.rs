@@ -7,7 +7,7 @@ use crate::format::ops::{Op, OpsBuffer};
 use crate::format::record::{HEADER_BYTES, Place, RecordHeader};
 use crate::fs::{FileSystem, SimulatedFileSystem};
 use crate::wal::tests::{DATABASE, Log, corruption, directory, read, read_with, wal};
-use crate::wal::{BatchDraft, Recovery, SegmentWriter, prepare};
+use crate::wal::{BatchDraft, Recovery, Room, SegmentWriter, prepare};
 
 #[test]
 fn a_last_segment_cut_at_any_byte_gives_the_batches_before_the_cut() {
@@ -155,7 +155,7 @@ fn a_segment_of_a_newer_format_is_unsupported() {
     // A valid opening of version 9, made by hand.
     let fs = SimulatedFileSystem::new();
     fs.create_dir_all(directory()).unwrap();
-    let prepared = prepare(&fs, directory(), 1, 0).unwrap();
+    let prepared = prepare(&fs, directory(), 1, Room::once(0)).unwrap();
     let writer = SegmentWriter::begin(prepared, DATABASE, 0, None).unwrap();
     let mut bytes = fs.read(wal(1)).unwrap();
     bytes[40] = 9;

@@ -11,7 +11,9 @@ use crate::format::checksum::crc32;
 use crate::format::key::{Kind, Seqno};
 use crate::format::ops::{Op, OpsBuffer, decode};
 use crate::fs::{FileSystem, SimulatedFileSystem};
-use crate::wal::{BatchDraft, Recovery, RecoveryReport, Replay, SegmentWriter, prepare, replay};
+use crate::wal::{
+    BatchDraft, Recovery, RecoveryReport, Replay, Room, SegmentWriter, prepare, replay,
+};
 use std::path::{Path, PathBuf};
 
 pub(crate) const DATABASE: u64 = 0xdb;
@@ -42,7 +44,7 @@ impl Log {
         let fs = SimulatedFileSystem::new();
         fs.create_dir_all(directory()).unwrap();
         fs.sync_dir(Path::new("/")).unwrap();
-        let prepared = prepare(&fs, directory(), 1, RESERVE_BYTES).unwrap();
+        let prepared = prepare(&fs, directory(), 1, Room::once(RESERVE_BYTES)).unwrap();
         let writer = SegmentWriter::begin(prepared, DATABASE, 0, None).unwrap();
         Log { fs, writer, known: vec![1], values: Vec::new(), synced: 0, synced_seqno: 0 }
     }
@@ -81,7 +83,7 @@ impl Log {
             self.sync();
         }
         let id = self.writer.id() + 1;
-        let prepared = prepare(&self.fs, directory(), id, RESERVE_BYTES).unwrap();
+        let prepared = prepare(&self.fs, directory(), id, Room::once(RESERVE_BYTES)).unwrap();
         self.known.push(id);
         let previous = Some(self.writer.as_previous(durable));
         let last_seqno = self.writer.last_seqno();

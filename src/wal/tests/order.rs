@@ -4,7 +4,7 @@ use crate::fs::{CrashProfile, FileSystem, SimulatedFileSystem};
 use crate::wal::tests::{
     DATABASE, Log, RESERVE_BYTES, corruption, directory, read, read_with, wal,
 };
-use crate::wal::{KnownEnd, SegmentWriter, keep_torn, prepare};
+use crate::wal::{KnownEnd, Room, SegmentWriter, keep_torn, prepare};
 use std::path::PathBuf;
 
 #[test]
@@ -95,10 +95,10 @@ fn empty_segments_are_legal_at_the_end_and_where_they_were_passed_over() {
     let mut log = Log::new();
     log.put(&[b"a"]);
     log.known.extend([2, 5]);
-    prepare(&log.fs, directory(), 2, RESERVE_BYTES).unwrap();
-    prepare(&log.fs, directory(), 9, 0).unwrap();
+    prepare(&log.fs, directory(), 2, Room::once(RESERVE_BYTES)).unwrap();
+    prepare(&log.fs, directory(), 9, Room::once(0)).unwrap();
     let previous = Some(log.writer.as_previous(false));
-    let prepared = prepare(&log.fs, directory(), 5, RESERVE_BYTES).unwrap();
+    let prepared = prepare(&log.fs, directory(), 5, Room::once(RESERVE_BYTES)).unwrap();
     log.writer = SegmentWriter::begin(prepared, DATABASE, 1, previous).unwrap();
     log.put(&[b"b"]);
     let (values, replayed) = log.read();
@@ -114,7 +114,7 @@ fn a_segment_with_batches_that_nothing_follows_from_is_corruption() {
     // A third segment that claims to follow the first.
     let mut other = Log::new();
     other.put(&[b"a"]).sync().synced = 0;
-    let prepared = prepare(&other.fs, directory(), 3, RESERVE_BYTES).unwrap();
+    let prepared = prepare(&other.fs, directory(), 3, Room::once(RESERVE_BYTES)).unwrap();
     let previous = Some(other.writer.as_previous(true));
     other.writer = SegmentWriter::begin(prepared, DATABASE, 1, previous).unwrap();
     other.put(&[b"x"]);
