@@ -46,8 +46,9 @@ impl Memtable {
         }
     }
 
-    /// Charges it to `budget`, `reserved_bytes` at once: a memtable that has begun to fill will be
-    /// full soon, and the cache should make room for it before that.
+    /// Charges it to `budget`: nothing while it is empty, and `reserved_bytes` at once when it is not. A
+    /// memtable that has begun to fill will be full soon, and the cache should make room for it before
+    /// that; of one that nobody writes into, the cache has the room.
     ///
     /// Requires: it is empty.
     pub(crate) fn charged_to(mut self, budget: &Arc<Budget>, reserved_bytes: usize) -> Memtable {
@@ -55,7 +56,6 @@ impl Memtable {
             self.budget.is_none() && self.size_bytes() == 0,
             "charged once, and from the start"
         );
-        budget.add(Part::Memtables, reserved_bytes);
         self.reserved_bytes = reserved_bytes;
         self.budget = Some(Arc::clone(budget));
         self
@@ -98,7 +98,8 @@ impl Memtable {
 
     fn account(&self, seqno: Seqno, bytes: usize) {
         let before = self.size_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes > self.reserved_bytes
+        // Of all inserts one sees that it was the first.
+        if (before == 0 || before + bytes > self.reserved_bytes)
             && let Some(budget) = &self.budget
         {
             let more = self.charged(before + bytes) - self.charged(before);
@@ -112,7 +113,7 @@ impl Memtable {
 
     /// What the budget is charged for a memtable of this size.
     fn charged(&self, size_bytes: usize) -> usize {
-        size_bytes.max(self.reserved_bytes)
+        if size_bytes == 0 { 0 } else { size_bytes.max(self.reserved_bytes) }
     }
 
     /// The newest version of a key that a reader at `seqno` sees, range tombstones left aside.
@@ -176,6 +177,7 @@ mod tests {
     fn the_budget_is_charged_what_was_reserved_and_what_goes_beyond() {
         let budget = Budget::new(1 << 20);
         let memtable = Memtable::new(1).charged_to(&budget, 1000);
+        assert_eq!(budget.used(Part::Memtables), 0, "nobody has written");
         memtable.insert(b"0000key", 1, Kind::Put, b"value");
         assert!(memtable.size_bytes() < 1000);
         assert_eq!(budget.used(Part::Memtables), 1000);

@@ -29,6 +29,8 @@ impl LogKeeper {
     }
 
     fn prepare_segment(&self) -> Result<Prepared> {
+        // The memtable has begun to fill, and its charge came in the middle of a commit.
+        self.store.context.cache.trim();
         let id = self.store.ledger.draw_file();
         let room = self.room();
         let prepared = prepare(&*self.store.fs, &self.store.directory, id, room);
