@@ -118,14 +118,13 @@ impl Engine {
 
     fn wait_for_flush(&self, last_seqno: Seqno) -> Result<()> {
         let store = &*self.store;
-        let failures = store.health.background_failures();
-        store.signals.hurry();
+        let ticket = store.signals.hurry();
         store.signals.wait_until(|| {
             let view = store.view.load();
             if view.sealed.iter().all(|sealed| sealed.last_seqno > last_seqno) {
                 return Some(Ok(()));
             }
-            let failed = store.health.background_error(Duty::Flush, failures).map(Err);
+            let failed = store.health.background_error(Duty::Flush, ticket).map(Err);
             failed.or_else(|| store.health.check_background().err().map(Err))
         })
     }
@@ -150,14 +149,17 @@ impl Engine {
     pub(crate) fn wait_idle(&self) -> Result<()> {
         let writer = self.writer()?;
         let store = &*self.store;
-        let failures = store.health.background_failures();
-        store.signals.hurry();
+        let ticket = store.signals.hurry();
         store.signals.wait_until(|| {
             if let Err(error) = store.check_write() {
                 return Some(Err(error));
             }
-            if let Some(error) = store.health.any_background_error(failures) {
+            if let Some(error) = store.health.any_background_error(ticket) {
                 return Some(Err(error));
+            }
+            // An older failure stands until its worker, which was hurried, has tried again.
+            if store.health.any_background_error(0).is_some() {
+                return None;
             }
             let has_trash = !store.trash.is_empty_with(|| !store.context.has_released());
             if has_trash || !store.view.load().sealed.is_empty() {

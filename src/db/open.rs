@@ -160,7 +160,7 @@ fn start(
     store.trash.put(leftovers.map(|name| Freed { name, at_record: 0 }));
     if let Err(error) = cleanup::empty(&store).and_then(|()| reserve::keep(&store)) {
         // Harmless: the worker tries again. But whoever asks for the health should hear of it.
-        store.health.note_background(Duty::Cleanup, Err(error));
+        store.health.note_failure(Duty::Cleanup, 0, error);
     }
     let crew = crew(&store, &committer, &desk)?;
     let writer = Writer { committer, desk, crew };

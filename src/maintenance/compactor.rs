@@ -56,9 +56,10 @@ impl Compactor {
     /// Finds something to do and begins it.
     fn begin(&mut self) -> Result<Step> {
         let version = Arc::clone(&self.store.view.load().version);
+        let asked = self.desk.with_sheet(|sheet| sheet.asked_so_far());
         let mut hints = hints(&self.store, &version).inspect_err(|error| {
-            // Nothing can be planned, so whoever asked for a compaction must not wait for one.
-            self.desk.with_sheet(|sheet| sheet.refuse_requests(error));
+            // Nothing can be planned, so whoever has asked for a compaction must not wait for one.
+            self.desk.with_sheet(|sheet| sheet.refuse_requests(asked, error));
         })?;
         // Under the lock of the desk, so that no two compactors take the same tables.
         let picked = self.desk.with_sheet(|sheet| {

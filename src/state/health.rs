@@ -38,9 +38,14 @@ pub(crate) struct Health {
 struct Causes {
     poison: Option<Error>,
     /// The last failure of each background duty, until the duty succeeds again.
-    background: BTreeMap<Duty, Error>,
-    /// How many failures there were in all.
-    failures: u64,
+    background: BTreeMap<Duty, Failure>,
+}
+
+#[derive(Debug)]
+struct Failure {
+    /// How many hurries there had been when the attempt began.
+    began: u64,
+    error: Error,
 }
 
 impl Health {
@@ -101,16 +106,14 @@ impl Health {
         self.level.store(CLOSED, Ordering::Release);
     }
 
-    /// Notes how the last attempt of a background duty went.
-    pub(crate) fn note_background(&self, duty: Duty, outcome: Result<()>) {
-        let mut causes = self.causes.lock();
-        match outcome {
-            Ok(()) => drop(causes.background.remove(&duty)),
-            Err(error) => {
-                causes.failures += 1;
-                causes.background.insert(duty, error);
-            }
-        }
+    /// Notes that an attempt of a background duty failed, which began after so many hurries.
+    pub(crate) fn note_failure(&self, duty: Duty, began: u64, error: Error) {
+        self.causes.lock().background.insert(duty, Failure { began, error });
+    }
+
+    /// Notes that a background duty is over its failure. Returns whether there was one.
+    pub(crate) fn note_recovery(&self, duty: Duty) -> bool {
+        self.causes.lock().background.remove(&duty).is_some()
     }
 
     /// The cause that stopped writes, if any.
@@ -118,23 +121,20 @@ impl Health {
         self.causes.lock().poison.clone()
     }
 
-    /// How many failures of background duties there were so far. Whoever begins to wait takes it, so
-    /// as not to give up because of a failure whose reason may be gone.
-    pub(crate) fn background_failures(&self) -> u64 {
-        self.causes.lock().failures
+    /// The failure that a background duty is trying to get over, if the attempt began since the ticket
+    /// was drawn. Whoever waits names the ticket of the own hurry, so as not to give up because of an
+    /// attempt whose reason to fail may be gone; 0 asks for any failure that stands.
+    pub(crate) fn background_error(&self, duty: Duty, ticket: u64) -> Option<Error> {
+        let causes = self.causes.lock();
+        let failure = causes.background.get(&duty).filter(|failure| failure.began >= ticket);
+        failure.map(|failure| failure.error.clone())
     }
 
-    /// The failure that a background duty is trying to get over, if there was one since `failures`
-    /// was taken.
-    pub(crate) fn background_error(&self, duty: Duty, failures: u64) -> Option<Error> {
+    /// The same of any background duty.
+    pub(crate) fn any_background_error(&self, ticket: u64) -> Option<Error> {
         let causes = self.causes.lock();
-        causes.background.get(&duty).filter(|_| causes.failures > failures).cloned()
-    }
-
-    /// The failure of any background duty, if there was one since `failures` was taken.
-    pub(crate) fn any_background_error(&self, failures: u64) -> Option<Error> {
-        let causes = self.causes.lock();
-        causes.background.values().next().filter(|_| causes.failures > failures).cloned()
+        let failure = causes.background.values().find(|failure| failure.began >= ticket);
+        failure.map(|failure| failure.error.clone())
     }
 
     fn poisoned_error(&self) -> Error {
@@ -149,7 +149,7 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use crate::error::{Error, ErrorKind};
-    use crate::state::health::Health;
+    use crate::state::health::{Duty, Health};
     use std::path::Path;
 
     #[test]
@@ -161,6 +161,22 @@ mod tests {
         let error = health.check_write().unwrap_err();
         assert_eq!((error.kind(), error.file()), (ErrorKind::Poisoned, Some(Path::new("first"))));
         assert!(health.check_read().is_ok(), "reads go on");
+    }
+
+    #[test]
+    fn a_failure_concerns_those_who_waited_when_the_attempt_began() {
+        let health = Health::default();
+        let error = || Error::corruption(Path::new("file"), 0, "what");
+        health.note_failure(Duty::Log, 4, error());
+        for (ticket, concerns) in [(0, true), (4, true), (5, false)] {
+            assert_eq!(health.background_error(Duty::Log, ticket).is_some(), concerns);
+            assert_eq!(health.any_background_error(ticket).is_some(), concerns);
+            assert!(health.background_error(Duty::Flush, ticket).is_none());
+        }
+        health.note_failure(Duty::Log, 5, error());
+        assert!(health.background_error(Duty::Log, 5).is_some(), "the next attempt does");
+        assert!(health.note_recovery(Duty::Log) && !health.note_recovery(Duty::Log));
+        assert!(health.any_background_error(0).is_none());
     }
 
     #[test]

@@ -25,8 +25,8 @@ pub(crate) struct Reserve {
     is_low: AtomicBool,
     /// Whether it is worth trying to make it, or to make it larger.
     is_asked: AtomicBool,
-    /// How often that was tried since the open.
-    attempts: AtomicU64,
+    /// How many hurries there had been when the last attempt to make the file began.
+    tried: AtomicU64,
     holding: Mutex<Holding>,
 }
 
@@ -49,7 +49,7 @@ impl Reserve {
             wanted_bytes: AtomicU64::new(bytes_min),
             is_low: AtomicBool::new(false),
             is_asked: AtomicBool::new(held_bytes < bytes_min),
-            attempts: AtomicU64::new(0),
+            tried: AtomicU64::new(0),
             holding: Mutex::new(Holding { bytes: held_bytes, needed: bytes_min }),
         }
     }
@@ -110,14 +110,14 @@ impl Reserve {
         self.is_asked.swap(false, Ordering::AcqRel)
     }
 
-    /// How often it was tried to make the file.
-    pub(crate) fn attempts(&self) -> u64 {
-        self.attempts.load(Ordering::Acquire)
+    /// Whether the outcome of an attempt to make the file is known that began since the ticket was drawn.
+    pub(crate) fn was_tried_since(&self, ticket: u64) -> bool {
+        self.tried.load(Ordering::Acquire) >= ticket
     }
 
-    /// Counts an attempt whose outcome is known.
-    pub(crate) fn note_attempt(&self) {
-        self.attempts.fetch_add(1, Ordering::AcqRel);
+    /// Notes that the outcome is known of an attempt that began after so many hurries.
+    pub(crate) fn note_attempt(&self, began: u64) {
+        self.tried.fetch_max(began, Ordering::AcqRel);
     }
 
     /// What there is of it, to look at or to change.

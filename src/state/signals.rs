@@ -49,10 +49,13 @@ impl Signals {
     }
 
     /// Rings, and lets workers that rest after a failure try again at once: somebody waits for them.
-    pub(crate) fn hurry(&self) {
-        self.hurries.fetch_add(1, Ordering::Relaxed);
+    /// Returns a ticket: what began when there were at least so many [`hurries`](Signals::hurries)
+    /// began after this call.
+    pub(crate) fn hurry(&self) -> u64 {
+        let ticket = self.hurries.fetch_add(1, Ordering::Relaxed) + 1;
         // The mutex of the bell orders this before whoever wakes.
         self.ring();
+        ticket
     }
 
     /// How often [`hurry`](Signals::hurry) was called.

@@ -192,9 +192,9 @@ fn shuttle_spare_two_takers_get_two_segments() {
             for _ in 0..2 {
                 scope.spawn(|| {
                     while spare.take().is_none() {
-                        spare.retry();
+                        spare.want();
                         signals.ring();
-                        signals.wait_until(|| spare.look()).unwrap();
+                        signals.wait_until(|| spare.is_worth_a_look().then_some(()));
                     }
                     taken.fetch_add(1, Ordering::SeqCst);
                     signals.ring();
@@ -202,7 +202,7 @@ fn shuttle_spare_two_takers_get_two_segments() {
             }
             for id in 1..=2 {
                 signals.wait_until(|| spare.is_wanted().then_some(()));
-                spare.put(prepare(&fs, Path::new("/data"), id, Room::once(0)));
+                spare.put(prepare(&fs, Path::new("/data"), id, Room::once(0)).unwrap());
                 signals.ring();
             }
         });

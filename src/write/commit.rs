@@ -255,9 +255,9 @@ impl Committer {
     /// `DiskFull` if there is no room for that now.
     fn wait_for_reserve(&self) -> Result<()> {
         let store = &*self.store;
-        let (failures, attempts) = (store.health.background_failures(), store.reserve.attempts());
+        let ticket = store.signals.hurry();
         store.reserve.ask();
-        store.signals.hurry();
+        store.signals.ring();
         store.signals.wait_until(|| {
             if let Err(error) = store.health.check_write() {
                 return Some(Err(error));
@@ -265,10 +265,10 @@ impl Committer {
             if !store.reserve.is_low() {
                 return Some(Ok(()));
             }
-            if store.reserve.attempts() > attempts {
+            if store.reserve.was_tried_since(ticket) {
                 return Some(Err(store.reserve.refusal()));
             }
-            store.health.background_error(Duty::Cleanup, failures).map(Err)
+            store.health.background_error(Duty::Cleanup, ticket).map(Err)
         })
     }
 
@@ -327,10 +327,9 @@ impl Committer {
         let store = &*self.store;
         let began = store.fs.monotonic();
         if lacks_segment {
-            self.spare.retry();
+            self.spare.want();
         }
-        let failures = store.health.background_failures();
-        store.signals.hurry();
+        let ticket = store.signals.hurry();
         let outcome = store.signals.wait_until(|| {
             if let Err(error) = store.health.check_background() {
                 return Some(Err(error));
@@ -339,17 +338,17 @@ impl Committer {
             if self.line.lock().memtable().segment() != segment {
                 return Some(Ok(()));
             }
-            if lacks_segment {
-                return self.spare.look();
-            }
-            if self.has_room(cause) {
+            let (is_there, duty) = match lacks_segment {
+                true => (self.spare.is_worth_a_look(), Duty::Log),
+                false if store.gauges.sealed() < store.settings.sealed_max => {
+                    (self.has_room(cause), Duty::Compaction)
+                }
+                false => (self.has_room(cause), Duty::Flush),
+            };
+            if is_there {
                 return Some(Ok(()));
             }
-            let duty = match store.gauges.sealed() < store.settings.sealed_max {
-                true => Duty::Compaction,
-                false => Duty::Flush,
-            };
-            store.health.background_error(duty, failures).map(Err)
+            store.health.background_error(duty, ticket).map(Err)
         });
         let waited = store.fs.monotonic().saturating_sub(began);
         store.counters.stalled_nanos.add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX));

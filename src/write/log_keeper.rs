@@ -1,6 +1,6 @@
 //! The log keeper: prepares the next segment, and marks the end of an idle log.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::filename::FileName;
 use crate::format::key::Seqno;
 use crate::manifest::Edit;
@@ -82,17 +82,10 @@ impl Worker for LogKeeper {
         self.store.health.check_background()?;
         if self.committer.spare().is_wanted() {
             let prepared = self.prepare_segment()?;
-            self.committer.spare().put(Ok(prepared));
+            self.committer.spare().put(prepared);
             self.store.signals.ring();
             return Ok(Step::Finished);
         }
         Ok(self.mark_when_idle()?.map_or(Step::Idle, Step::IdleFor))
-    }
-
-    fn failed(&mut self, error: &Error) {
-        if self.committer.spare().is_wanted() {
-            self.committer.spare().put(Err(error.clone()));
-            self.store.signals.ring();
-        }
     }
 }

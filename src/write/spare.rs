@@ -4,7 +4,6 @@
 //! manifest), so a helper does it beside the commits. A commit that fills its segment takes the
 //! spare; only if there is none must it wait.
 
-use crate::error::Error;
 use crate::sync::Mutex;
 use crate::wal::Prepared;
 
@@ -18,8 +17,6 @@ pub(crate) struct Spare {
 struct Shelf {
     prepared: Option<Prepared>,
     wanted: bool,
-    /// Why the last attempt failed; cleared by the next success.
-    failed: Option<Error>,
 }
 
 impl Spare {
@@ -46,32 +43,14 @@ impl Spare {
     }
 
     /// Whether it is worth looking again: a segment is ready, or was and somebody else took it.
-    /// Otherwise why there is none, if that is known.
-    pub(crate) fn look(&self) -> Option<Result<(), Error>> {
+    pub(crate) fn is_worth_a_look(&self) -> bool {
         let shelf = self.shelf.lock();
-        match (&shelf.prepared, &shelf.failed) {
-            (Some(_), _) => Some(Ok(())),
-            (None, Some(error)) => Some(Err(error.clone())),
-            (None, None) => (!shelf.wanted).then_some(Ok(())),
-        }
+        shelf.prepared.is_some() || !shelf.wanted
     }
 
-    /// Puts a segment on the shelf, or says why there is none.
-    pub(crate) fn put(&self, outcome: Result<Prepared, Error>) {
-        let mut shelf = self.shelf.lock();
-        match outcome {
-            Ok(prepared) => {
-                *shelf = Shelf { prepared: Some(prepared), wanted: false, failed: None }
-            }
-            Err(error) => shelf.failed = Some(error),
-        }
-    }
-
-    /// Forgets why the last attempt failed: someone is going to try again and waits for the result.
-    pub(crate) fn retry(&self) {
-        let mut shelf = self.shelf.lock();
-        shelf.failed = None;
-        shelf.wanted |= shelf.prepared.is_none();
+    /// Puts a segment on the shelf.
+    pub(crate) fn put(&self, prepared: Prepared) {
+        *self.shelf.lock() = Shelf { prepared: Some(prepared), wanted: false };
     }
 }
 
@@ -88,10 +67,10 @@ mod tests {
         fs.create_dir_all(Path::new("/data")).unwrap();
         let spare = Spare::default();
         assert!(spare.take().is_none());
-        assert!(spare.look().is_none(), "it is on its way");
-        spare.put(prepare(&fs, Path::new("/data"), 7, Room::once(0)));
-        assert!(matches!(spare.look(), Some(Ok(()))));
+        assert!(!spare.is_worth_a_look(), "it is on its way");
+        spare.put(prepare(&fs, Path::new("/data"), 7, Room::once(0)).unwrap());
+        assert!(spare.is_worth_a_look());
         assert!(spare.take().is_some());
-        assert!(matches!(spare.look(), Some(Ok(()))), "nobody brings another one");
+        assert!(spare.is_worth_a_look(), "nobody brings another one");
     }
 }
