@@ -91,8 +91,16 @@ impl Settings {
 
     /// The room of a segment that follows one of `used` bytes.
     pub(crate) fn segment_room(&self, used: u64) -> Room {
-        let least = (self.segment_bytes / 64).max(1);
-        Room::after(used, least, self.segment_bytes / 8)
+        Room::after(used, self.segment_step_min(), self.segment_bytes / 8)
+    }
+
+    /// The room of a segment on a full disk: what it takes ahead is what tables lack.
+    pub(crate) fn segment_room_on_full_disk(&self) -> Room {
+        Room::after(0, self.segment_step_min(), self.segment_step_min())
+    }
+
+    fn segment_step_min(&self) -> u64 {
+        (self.segment_bytes / 64).max(1)
     }
 
     /// How long a log the reserve serves from the start.

@@ -45,8 +45,11 @@ impl LogKeeper {
 
     /// What the next segment takes at first: little on a full disk, or where little is written.
     fn room(&self) -> Room {
-        let used = if self.store.reserve.is_low() { 0 } else { self.committer.segment_end() };
-        self.store.settings.segment_room(used)
+        let settings = &self.store.settings;
+        match self.store.reserve.is_low() {
+            true => settings.segment_room_on_full_disk(),
+            false => settings.segment_room(self.committer.segment_end()),
+        }
     }
 
     /// Marks the log when it has been idle long enough. Returns how long to wait before looking again;
