@@ -89,6 +89,7 @@ impl Cursor {
         }
     }
 
+    #[inline]
     fn step(&mut self, forward: bool) -> Result<Option<(&[u8], &[u8])>> {
         if let Some(error) = &self.failure {
             return Err(error.clone());
@@ -96,7 +97,8 @@ impl Cursor {
         self.engine.store.health.check_read()?;
         let Some(scan) = &mut self.scan else { return Ok(None) };
         let found = if forward { scan.next()? } else { scan.prev()? };
-        Ok(found.then(|| (&scan.key()[KEYSPACE_ID_BYTES..], scan.value())))
+        // Written as an `if`: the closure of a `then` hands the entry over through memory.
+        Ok(if found { Some((&scan.key()[KEYSPACE_ID_BYTES..], scan.value())) } else { None })
     }
 }
 

@@ -308,6 +308,7 @@ impl DataBlock {
     }
 
     /// What all user keys of the block begin with.
+    #[inline]
     pub(crate) fn prefix(&self) -> &[u8] {
         let Layout { prefix, suffixes, .. } = self.layout;
         self.bytes.get(to_usize(prefix)..to_usize(suffixes)).unwrap_or_default()
@@ -315,6 +316,7 @@ impl DataBlock {
 
     /// What follows the prefix in this entry's user key. Requires: `index < len`; beyond, any bytes of
     /// the block.
+    #[inline]
     pub(crate) fn suffix(&self, index: usize) -> &[u8] {
         let suffixes = to_usize(self.layout.suffixes);
         let (start, end) = (self.begin(index).0 + suffixes, self.ends(index).0 + suffixes);
@@ -328,11 +330,13 @@ impl DataBlock {
     }
 
     /// Where this entry's value is in the bytes.
+    #[inline]
     fn value_range(&self, index: usize) -> Range<usize> {
         let values = to_usize(self.layout.values);
         self.begin(index).1 + values..self.ends(index).1 + values
     }
 
+    #[inline]
     pub(crate) fn value(&self, index: usize) -> &[u8] {
         self.bytes.get(self.value_range(index)).unwrap_or_default()
     }
@@ -399,10 +403,12 @@ impl DataBlock {
     }
 
     /// Ends of suffix and value of the entry before this one.
+    #[inline]
     fn begin(&self, index: usize) -> (usize, usize) {
         index.checked_sub(1).map_or((0, 0), |before| self.ends(before))
     }
 
+    #[inline]
     fn ends(&self, index: usize) -> (usize, usize) {
         if self.layout.flags & FLAG_WIDE == 0 {
             let at = to_usize(self.layout.ends) + index * 4;
