@@ -11,6 +11,7 @@ use crate::slice::Slice;
 use crate::sync::Arc;
 use crate::table::reader::Fill;
 use crate::table::{Handle, TableCursor};
+use std::ops::Bound;
 
 /// Walks entries in the order of internal keys: user key ascending, then seqno descending.
 ///
@@ -42,6 +43,26 @@ pub(crate) trait Cursor {
     #[inline]
     fn is_plain_at(&self, _seqno: Seqno) -> bool {
         false
+    }
+    /// How many of the next entries are known, without a look at each, to be plain at `seqno`, the only
+    /// ones of their keys and before `end`. Fewer than there are, or none, is an answer too. Requires: the
+    /// entry at hand is plain at `seqno`.
+    #[inline]
+    fn plain_ahead(&self, _seqno: Seqno, _end: Option<&[u8]>) -> usize {
+        0
+    }
+    /// The mirror: how many of the entries before are so, and not before `start`.
+    #[inline]
+    fn plain_behind(&self, _seqno: Seqno, _start: Bound<&[u8]>) -> usize {
+        0
+    }
+    /// Steps to the next entry. Requires: `plain_ahead` has counted it.
+    fn next_plain(&mut self) {
+        unreachable!("a cursor that counts no entries ahead is not led to them")
+    }
+    /// Steps to the entry before. Requires: `plain_behind` has counted it.
+    fn prev_plain(&mut self) {
+        unreachable!("a cursor that counts no entries behind is not led to them")
     }
 }
 
@@ -122,6 +143,22 @@ is_a_cursor!(TableCursor {
     #[inline]
     fn is_plain_at(&self, seqno: Seqno) -> bool {
         TableCursor::is_plain_at(self, seqno)
+    }
+    #[inline]
+    fn plain_ahead(&self, _seqno: Seqno, end: Option<&[u8]>) -> usize {
+        TableCursor::plain_ahead(self, end)
+    }
+    #[inline]
+    fn plain_behind(&self, _seqno: Seqno, start: Bound<&[u8]>) -> usize {
+        TableCursor::plain_behind(self, start)
+    }
+    #[inline]
+    fn next_plain(&mut self) {
+        TableCursor::next_plain(self);
+    }
+    #[inline]
+    fn prev_plain(&mut self) {
+        TableCursor::prev_plain(self);
     }
 });
 

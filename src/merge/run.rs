@@ -14,7 +14,7 @@ use crate::slice::Slice;
 use crate::sync::Arc;
 use crate::table::Handle;
 use crate::table::reader::Fill;
-use std::ops::Range;
+use std::ops::{Bound, Range};
 
 /// A cursor over the tables of one run.
 pub(crate) struct RunCursor<T: RunTable = Handle> {
@@ -99,6 +99,14 @@ impl<T: RunTable> RunCursor<T> {
         }
     }
 
+    #[inline]
+    fn entry_mut(&mut self) -> &mut T::Cursor {
+        match &mut self.cursor {
+            Some(cursor) => cursor,
+            None => panic!("a run cursor was moved where it is not valid"),
+        }
+    }
+
     fn take_entry(&mut self) -> T::Cursor {
         match self.cursor.take() {
             Some(cursor) => cursor,
@@ -171,19 +179,13 @@ impl<T: RunTable> Cursor for RunCursor<T> {
 
     #[inline]
     fn next(&mut self) -> Result<()> {
-        match &mut self.cursor {
-            Some(cursor) => cursor.next()?,
-            None => panic!("a run cursor was moved where it is not valid"),
-        }
+        self.entry_mut().next()?;
         if self.is_valid() { Ok(()) } else { self.leave_forward() }
     }
 
     #[inline]
     fn prev(&mut self) -> Result<()> {
-        match &mut self.cursor {
-            Some(cursor) => cursor.prev()?,
-            None => panic!("a run cursor was moved where it is not valid"),
-        }
+        self.entry_mut().prev()?;
         if self.is_valid() { Ok(()) } else { self.leave_backward() }
     }
 
@@ -220,6 +222,26 @@ impl<T: RunTable> Cursor for RunCursor<T> {
     #[inline]
     fn is_plain_at(&self, seqno: Seqno) -> bool {
         self.entry().is_plain_at(seqno)
+    }
+
+    #[inline]
+    fn plain_ahead(&self, seqno: Seqno, end: Option<&[u8]>) -> usize {
+        self.entry().plain_ahead(seqno, end)
+    }
+
+    #[inline]
+    fn plain_behind(&self, seqno: Seqno, start: Bound<&[u8]>) -> usize {
+        self.entry().plain_behind(seqno, start)
+    }
+
+    #[inline]
+    fn next_plain(&mut self) {
+        self.entry_mut().next_plain();
+    }
+
+    #[inline]
+    fn prev_plain(&mut self) {
+        self.entry_mut().prev_plain();
     }
 
     #[inline]

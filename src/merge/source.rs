@@ -7,6 +7,7 @@ use crate::merge::cursor::{Cursor, RunTable};
 use crate::merge::run::RunCursor;
 use crate::slice::Slice;
 use crate::table::Handle;
+use std::ops::Bound;
 
 /// One sorted source of a scan or a compaction.
 pub(crate) enum Source<T: RunTable = Handle> {
@@ -84,6 +85,26 @@ impl<T: RunTable> Cursor for Source<T> {
     #[inline]
     fn is_plain_at(&self, seqno: Seqno) -> bool {
         of_either!(self, cursor => cursor.is_plain_at(seqno))
+    }
+
+    #[inline]
+    fn plain_ahead(&self, seqno: Seqno, end: Option<&[u8]>) -> usize {
+        of_either!(self, cursor => cursor.plain_ahead(seqno, end))
+    }
+
+    #[inline]
+    fn plain_behind(&self, seqno: Seqno, start: Bound<&[u8]>) -> usize {
+        of_either!(self, cursor => cursor.plain_behind(seqno, start))
+    }
+
+    #[inline]
+    fn next_plain(&mut self) {
+        of_either!(self, cursor => cursor.next_plain())
+    }
+
+    #[inline]
+    fn prev_plain(&mut self) {
+        of_either!(self, cursor => cursor.prev_plain())
     }
 
     #[inline]

@@ -10,6 +10,7 @@ use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::table::reader::Fill;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
+use std::ops::{Bound, RangeBounds};
 use std::path::Path;
 
 /// One entry of a source.
@@ -74,6 +75,13 @@ impl VecCursor {
     fn entry(&self) -> &Entry {
         &self.entries[self.at.unwrap()]
     }
+
+    /// Whether the entry of this index is a put that a reader at `seqno` sees, and the only one of its key.
+    fn is_plain(&self, at: usize, seqno: Seqno) -> bool {
+        let own = &self.entries[at];
+        let of_key = self.entries.iter().filter(|entry| entry.key == own.key);
+        own.kind == Kind::Put && own.seqno <= seqno && of_key.count() == 1
+    }
 }
 
 impl Cursor for VecCursor {
@@ -114,6 +122,30 @@ impl Cursor for VecCursor {
         let keys = |at: usize| self.entries.get(at).map(|entry| &entry.key);
         let (at, own) = (self.at.unwrap(), Some(&self.entry().key));
         keys(at + 1) != own && at.checked_sub(1).and_then(keys) != own
+    }
+    fn is_plain_at(&self, seqno: Seqno) -> bool {
+        self.fail_in == 0 && self.entry().kind == Kind::Put && self.entry().seqno <= seqno
+    }
+    fn plain_ahead(&self, seqno: Seqno, end: Option<&[u8]>) -> usize {
+        let counts = |at: &usize| {
+            let is_before = end.is_none_or(|end| &self.entries[*at].key[..] < end);
+            is_before && self.is_plain(*at, seqno)
+        };
+        (self.at.unwrap()..self.entries.len()).skip(1).take_while(counts).count()
+    }
+    fn plain_behind(&self, seqno: Seqno, start: Bound<&[u8]>) -> usize {
+        let range: (Bound<&[u8]>, Bound<&[u8]>) = (start, Bound::Unbounded);
+        let counts = |at: &usize| {
+            RangeBounds::<[u8]>::contains(&range, &self.entries[*at].key)
+                && self.is_plain(*at, seqno)
+        };
+        (0..self.at.unwrap()).rev().take_while(counts).count()
+    }
+    fn next_plain(&mut self) {
+        self.at = Some(self.at.unwrap() + 1);
+    }
+    fn prev_plain(&mut self) {
+        self.at = Some(self.at.unwrap() - 1);
     }
 }
 

@@ -12,11 +12,16 @@
 //! No two entries of all sources have the same user key and seqno.
 
 use crate::error::{Error, Result};
-use crate::format::key::{Kind, Seqno, compare};
+use crate::format::key::{Kind, Seqno, compare, order};
 use crate::merge::cursor::Cursor;
 use crate::merge::source::Source;
 use crate::slice::Slice;
 use std::cmp::Ordering;
+use std::ops::Bound;
+
+/// Steps that a source must have led in a row before it is asked how far it leads on: where sources take
+/// turns, the question costs more than it saves.
+const LEAD_BEFORE_LOOK: u32 = 2;
 
 /// Which way a tree walks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +41,8 @@ pub(crate) struct MergeTree<C = Source> {
     current: usize,
     /// `None` if there is no other source.
     limit: Option<usize>,
+    /// Steps that the current source has led in a row.
+    lead: u32,
     direction: Direction,
     valid: bool,
     /// The error that made the tree invalid; repeated until a seek succeeds.
@@ -54,6 +61,7 @@ impl<C: Cursor> MergeTree<C> {
             winners: vec![0; 2 * count],
             current: 0,
             limit: None,
+            lead: 0,
             direction: Direction::Forward,
             valid: false,
             failure: None,
@@ -72,6 +80,20 @@ impl<C: Cursor> MergeTree<C> {
         }
         self.next()?;
         Ok(is_unique && self.current == before)
+    }
+
+    /// Whether the current entry is known to be the only one of its user key that the walk still meets.
+    /// Requires: `is_valid()`.
+    #[inline]
+    pub(crate) fn is_alone(&self) -> bool {
+        self.has_unique_keys() && self.limit_key().is_none_or(|key| order(key, self.key()).is_ne())
+    }
+
+    /// The first user key, in the direction of the walk, that another source has.
+    #[inline]
+    fn limit_key(&self) -> Option<&[u8]> {
+        let limit = &self.sources[self.limit?];
+        limit.is_valid().then(|| limit.key())
     }
 
     /// Rank of the source that the current entry comes from. Requires: `is_valid()`.
@@ -208,7 +230,7 @@ impl<C: Cursor> MergeTree<C> {
             }
             node /= 2;
         }
-        (self.current, self.limit) = (winner, limit);
+        (self.current, self.limit, self.lead) = (winner, limit, 0);
         self.valid = self.sources[winner].is_valid();
     }
 
@@ -220,7 +242,7 @@ impl<C: Cursor> MergeTree<C> {
         }
         match self.limit {
             None => self.valid = self.sources[self.current].is_valid(),
-            Some(limit) if self.leads(self.current, limit) => {}
+            Some(limit) if self.leads(self.current, limit) => self.lead += 1,
             Some(_) => self.replay(),
         }
         Ok(())
@@ -308,6 +330,48 @@ impl<C: Cursor> Cursor for MergeTree<C> {
     #[inline]
     fn is_plain_at(&self, seqno: Seqno) -> bool {
         self.sources[self.current].is_plain_at(seqno)
+    }
+
+    #[inline]
+    fn plain_ahead(&self, seqno: Seqno, end: Option<&[u8]>) -> usize {
+        let limit = self.limit_key();
+        if limit.is_some() && self.lead < LEAD_BEFORE_LOOK {
+            return 0;
+        }
+        let end = match (limit, end) {
+            (Some(limit), Some(end)) => Some(if order(limit, end).is_lt() { limit } else { end }),
+            (limit, end) => limit.or(end),
+        };
+        self.sources[self.current].plain_ahead(seqno, end)
+    }
+
+    #[inline]
+    fn plain_behind(&self, seqno: Seqno, start: Bound<&[u8]>) -> usize {
+        let limit = self.limit_key();
+        if limit.is_some() && self.lead < LEAD_BEFORE_LOOK {
+            return 0;
+        }
+        let start = match (limit, start) {
+            (Some(limit), Bound::Included(start) | Bound::Excluded(start))
+                if order(limit, start).is_lt() =>
+            {
+                Bound::Included(start)
+            }
+            (Some(limit), _) => Bound::Excluded(limit),
+            (None, start) => start,
+        };
+        self.sources[self.current].plain_behind(seqno, start)
+    }
+
+    /// The limit stays: the source was asked up to there.
+    #[inline]
+    fn next_plain(&mut self) {
+        self.sources[self.current].next_plain();
+    }
+
+    #[inline]
+    fn prev_plain(&mut self) {
+        self.sources[self.current].prev_plain();
     }
 
     /// Other sources may still have the key.

@@ -11,7 +11,12 @@
 //! higher rank: they are moved past it in one seek.
 //!
 //! Walking forward nothing is copied but the key (to know its older versions). Walking backward,
-//! versions come oldest first, so the entry is copied while the newer ones are looked at.
+//! versions come oldest first, so the entry is copied while the newer ones are looked at; unless it is
+//! known to be the only one of its key.
+//!
+//! Most blocks hold nothing but puts that every reader sees, and each key once. Where no range tombstone
+//! is near, the tree says once how many such entries follow in the block before any other source, or the
+//! range's end, has a word in it: those steps look at nothing.
 
 use crate::error::{Error, Result};
 use crate::format::key::{Kind, SEQNO_LATEST, Seqno, order};
@@ -20,6 +25,7 @@ use crate::read::shade::{Shade, copy};
 use crate::seeded::{Bug, is_seeded};
 use crate::slice::Slice;
 use crate::table::Handle;
+use std::ops::Bound;
 
 /// Most entries that are stepped over one by one before a seek.
 const STEPS_BEFORE_SEEK: usize = 8;
@@ -45,6 +51,10 @@ pub(crate) struct Scan<T: RunTable = Handle> {
     gap: Gap,
     /// Where the key that was crossed last is, if `gap` is next to it.
     entry: Place,
+    /// Steps that need no look, each onto a plain entry, the only one of its key: forward, while `gap` is
+    /// behind an entry where the tree stands; and backward, while it is before one. One of them is 0.
+    ahead: usize,
+    behind: usize,
     /// The first error, repeated until a seek.
     failure: Option<Error>,
     /// With `Gap::Before`: that key. With `Place::Copied`: the entry's. Else free.
@@ -69,6 +79,8 @@ enum Gap {
 enum Place {
     /// The tree stands on it.
     Tree,
+    /// The tree stands on it, has come there walking backward, and no source has another version of it.
+    Only,
     /// In `key`, `value` and `seqno`; the tree stands on the last entry of a smaller key.
     Copied,
 }
@@ -90,6 +102,8 @@ impl<T: RunTable> Scan<T> {
             shade: Shade::default(),
             gap: Gap::Front,
             entry: Place::Tree,
+            ahead: 0,
+            behind: 0,
             failure: None,
             key: Vec::new(),
             value: Vec::new(),
@@ -120,6 +134,7 @@ impl<T: RunTable> Scan<T> {
     /// From now on the range begins behind `user_key`: another scan has returned that from its
     /// other side. Requires: this scan walks backward only, and has crossed no smaller key.
     pub(crate) fn begin_behind(&mut self, user_key: &[u8]) {
+        self.behind = 0;
         copy(&mut self.bounds.start, user_key);
         self.bounds.start.push(0);
     }
@@ -127,17 +142,25 @@ impl<T: RunTable> Scan<T> {
     /// From now on the range ends before `user_key`: another scan has returned that from its other
     /// side. Requires: this scan walks forward only, and has crossed no larger key.
     pub(crate) fn end_before(&mut self, user_key: &[u8]) {
+        self.ahead = 0;
         copy(self.bounds.end.get_or_insert_default(), user_key);
     }
 
     fn restart(&mut self, gap: Gap) {
         (self.gap, self.failure) = (gap, None);
+        (self.ahead, self.behind) = (0, 0);
     }
 
     /// Crosses the key behind the gap; `false` if there is none. The first error is repeated until
     /// a seek.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<bool> {
+        if let Some(left) = self.ahead.checked_sub(1) {
+            self.ahead = left;
+            self.tree.next_plain();
+            return Ok(true);
+        }
+        self.behind = 0;
         if let Some(error) = &self.failure {
             return Err(error.clone());
         }
@@ -154,6 +177,12 @@ impl<T: RunTable> Scan<T> {
     /// a seek.
     #[inline]
     pub(crate) fn prev(&mut self) -> Result<bool> {
+        if let Some(left) = self.behind.checked_sub(1) {
+            self.behind = left;
+            self.tree.prev_plain();
+            return Ok(true);
+        }
+        self.ahead = 0;
         if let Some(error) = &self.failure {
             return Err(error.clone());
         }
@@ -170,7 +199,7 @@ impl<T: RunTable> Scan<T> {
     #[inline]
     pub(crate) fn key(&self) -> &[u8] {
         match self.entry {
-            Place::Tree => self.tree.key(),
+            Place::Tree | Place::Only => self.tree.key(),
             Place::Copied => &self.key,
         }
     }
@@ -178,7 +207,7 @@ impl<T: RunTable> Scan<T> {
     #[inline]
     pub(crate) fn value(&self) -> &[u8] {
         match self.entry {
-            Place::Tree => self.tree.value(),
+            Place::Tree | Place::Only => self.tree.value(),
             Place::Copied => &self.value,
         }
     }
@@ -187,7 +216,7 @@ impl<T: RunTable> Scan<T> {
     #[inline]
     pub(crate) fn value_slice(&self) -> Slice {
         match self.entry {
-            Place::Tree => self.tree.value_slice(),
+            Place::Tree | Place::Only => self.tree.value_slice(),
             Place::Copied => Slice::from(&self.value[..]),
         }
     }
@@ -195,7 +224,7 @@ impl<T: RunTable> Scan<T> {
     #[cfg(test)]
     pub(crate) fn seqno(&self) -> Seqno {
         match self.entry {
-            Place::Tree => self.tree.seqno(),
+            Place::Tree | Place::Only => self.tree.seqno(),
             Place::Copied => self.seqno,
         }
     }
@@ -209,7 +238,7 @@ impl<T: RunTable> Scan<T> {
     #[inline]
     fn try_next(&mut self) -> Result<bool> {
         match (self.gap, self.entry) {
-            (Gap::BehindEntry, Place::Tree) => self.skip_older_versions()?,
+            (Gap::BehindEntry, Place::Tree | Place::Only) => self.skip_older_versions()?,
             (Gap::BehindEntry, Place::Copied) => {
                 self.key.push(0);
                 self.tree.seek(&self.key, SEQNO_LATEST)?;
@@ -226,6 +255,7 @@ impl<T: RunTable> Scan<T> {
     fn try_prev(&mut self) -> Result<bool> {
         match (self.gap, self.entry) {
             (Gap::BeforeEntry, Place::Copied) => {}
+            (Gap::BeforeEntry, Place::Only) => self.tree.prev()?,
             (Gap::BeforeEntry, Place::Tree) => {
                 copy(&mut self.key, self.tree.key());
                 self.tree.seek_back(&self.key, SEQNO_LATEST)?;
@@ -254,6 +284,7 @@ impl<T: RunTable> Scan<T> {
                 return Ok(false);
             }
             if self.cover.is_empty() && self.tree.is_plain_at(self.visible) {
+                self.ahead = self.tree.plain_ahead(self.visible, self.bounds.end.as_deref());
                 return Ok(true);
             }
             if self.tree.seqno() > self.visible {
@@ -341,6 +372,13 @@ impl<T: RunTable> Scan<T> {
         while self.tree.is_valid() {
             if order(self.tree.key(), &self.bounds.start).is_lt() {
                 return Ok(false);
+            }
+            if self.cover.is_empty() && self.tree.is_plain_at(self.visible) && self.tree.is_alone()
+            {
+                self.entry = Place::Only;
+                let start = Bound::Included(&self.bounds.start[..]);
+                self.behind = self.tree.plain_behind(self.visible, start);
+                return Ok(true);
             }
             if self.leave_shade_backward()? {
                 continue;

@@ -14,12 +14,13 @@
 #![deny(clippy::indexing_slicing, clippy::expect_used, clippy::as_conversions)]
 
 use crate::error::Result;
-use crate::format::key::{Kind, Seqno, order};
+use crate::format::key::{Kind, SEQNO_LATEST, Seqno, order};
 use crate::slice::Slice;
 use crate::sync::Arc;
 use crate::table::data_block::DataBlock;
 use crate::table::reader::{Fill, Table};
 use std::cmp::Ordering;
+use std::ops::Bound;
 
 /// A place in a table. It keeps the table open, and one block in memory.
 #[derive(Debug)]
@@ -155,6 +156,7 @@ impl TableCursor {
     }
 
     /// The user key. Requires: the cursor is valid.
+    #[inline]
     pub(crate) fn key(&self) -> &[u8] {
         &self.key
     }
@@ -170,6 +172,7 @@ impl TableCursor {
     }
 
     /// Requires: the cursor is valid.
+    #[inline]
     pub(crate) fn value(&self) -> &[u8] {
         self.current().value(self.index)
     }
@@ -194,6 +197,48 @@ impl TableCursor {
         block.is_all_puts() && block.max_seqno() <= seqno
     }
 
+    /// How many of the next entries are before `end`, and like this one: puts that the same readers see, and
+    /// the only ones of their keys. Not farther than to the end of the block. Requires: the cursor is valid,
+    /// and `is_plain_at` holds for the reader.
+    pub(crate) fn plain_ahead(&self, end: Option<&[u8]>) -> usize {
+        let block = self.current();
+        if !block.has_unique_keys() {
+            return 0;
+        }
+        let end = end.map_or(block.len(), |end| block.seek(end, SEQNO_LATEST));
+        end.saturating_sub(self.index + 1)
+    }
+
+    /// The mirror of `plain_ahead`: the entries before, down to `start`.
+    pub(crate) fn plain_behind(&self, start: Bound<&[u8]>) -> usize {
+        let block = self.current();
+        if !block.has_unique_keys() {
+            return 0;
+        }
+        let start = match start {
+            Bound::Unbounded => 0,
+            Bound::Included(key) => block.seek(key, SEQNO_LATEST),
+            Bound::Excluded(key) => {
+                let index = block.seek(key, SEQNO_LATEST);
+                index + usize::from(index < block.len() && block.key_equals(index, key))
+            }
+        };
+        self.index.saturating_sub(start)
+    }
+
+    /// Moves to the next entry. Requires: `plain_ahead` has counted it.
+    #[inline]
+    pub(crate) fn next_plain(&mut self) {
+        self.step(self.index + 1);
+    }
+
+    /// Moves to the entry before. Requires: `plain_behind` has counted it.
+    #[inline]
+    pub(crate) fn prev_plain(&mut self) {
+        self.step(self.index.saturating_sub(1));
+    }
+
+    #[inline]
     fn current(&self) -> &DataBlock {
         match &self.block {
             Some(block) => block,
@@ -229,6 +274,7 @@ impl TableCursor {
     }
 
     /// Moves inside the block: the prefix of the key stays.
+    #[inline]
     fn step(&mut self, index: usize) {
         if let Some(block) = &self.block {
             self.key.truncate(block.prefix().len());

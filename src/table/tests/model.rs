@@ -8,9 +8,10 @@ use crate::table::cursor::TableCursor;
 use crate::table::filter::filter_hash;
 use crate::table::options::{Compression, FilterKind, TableOptions};
 use crate::table::reader::Table;
-use crate::table::tests::{Entry, context, current, open, walk, write};
+use crate::table::tests::{Entry, context, current, open, puts, walk, write};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 /// Short keys over few letters, often with a common prefix, so that they meet, contain one another
 /// and have versions.
@@ -209,4 +210,40 @@ proptest! {
         prop_assert_eq!(Some(&facts.largest), keys().chain(ends).max());
         prop_assert_eq!(facts.largest_exclusive, !keys().any(|key| *key == facts.largest));
     }
+}
+
+/// From every entry, with a bound at and behind every key.
+#[test]
+fn entries_that_need_no_look_are_counted_up_to_the_bound_and_the_end_of_the_block() {
+    let context = context(&SimulatedFileSystem::new(), 9);
+    let entries = puts(60);
+    let options = TableOptions { block_bytes: 400, ..TableOptions::default() };
+    let table = open(&context, &write(&context, 1, options, &entries, Fragments::default()));
+    let mut cursor = table.unwrap().cursor();
+    cursor.seek_first().unwrap();
+    let (mut ahead_max, mut behind_max) = (0, 0);
+    for at in 0..entries.len() {
+        let (ahead, behind) = (cursor.plain_ahead(None), cursor.plain_behind(Bound::Unbounded));
+        (ahead_max, behind_max) = (ahead_max.max(ahead), behind_max.max(behind));
+        assert!(ahead <= entries.len() - 1 - at && behind <= at);
+        for (bound, (key, ..)) in entries.iter().enumerate() {
+            // Between this key and the next one of the table.
+            let between = [key, &b"!"[..]].concat();
+            let (up_to, up_to_it) = (bound.saturating_sub(at + 1), bound.saturating_sub(at));
+            assert_eq!(cursor.plain_ahead(Some(key)), ahead.min(up_to));
+            assert_eq!(cursor.plain_ahead(Some(&between)), ahead.min(up_to_it));
+            let (from_it, from) = (at.saturating_sub(bound), at.saturating_sub(bound + 1));
+            assert_eq!(cursor.plain_behind(Bound::Included(key)), behind.min(from_it));
+            assert_eq!(cursor.plain_behind(Bound::Excluded(key)), behind.min(from));
+            assert_eq!(cursor.plain_behind(Bound::Included(&between)), behind.min(from));
+        }
+        if ahead > 0 {
+            cursor.next_plain();
+            assert_eq!(current(&cursor).as_ref(), entries.get(at + 1));
+            cursor.prev_plain();
+        }
+        assert_eq!(current(&cursor).as_ref(), entries.get(at));
+        cursor.next().unwrap();
+    }
+    assert!(ahead_max > 2 && behind_max == ahead_max, "blocks have several entries");
 }
