@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::key::Seqno;
 use crate::format::range_tombstone::Fragments;
 use crate::format::table_facts::TableFacts;
-use crate::merge::{MergeTree, RunCursor};
+use crate::merge::{MergingCursor, RunCursor};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::table::reader::Fill;
@@ -62,7 +62,7 @@ enum Stage {
     Done,
 }
 
-type Merging = Sieve<MergeTree<RunCursor>>;
+type Merging = Sieve<MergingCursor<RunCursor>>;
 
 impl CompactionJob {
     /// Requires: the handles are those of the plan's inputs.
@@ -170,7 +170,7 @@ fn begin(inputs: &mut JobInputs) -> Result<Merging> {
         next_id: Box::new(move || next_file.fetch_add(1, Ordering::Relaxed)),
         cuts: Cuts::new(policy.table_bytes, policy.grandparent_bytes, plan.grandparents.clone()),
     };
-    Ok(Sieve::new(MergeTree::new(runs), rules, options))
+    Ok(Sieve::new(MergingCursor::new(runs), rules, options))
 }
 
 fn merged(plan: &Plan, sieve: &Merging) -> Result<Outcome> {

@@ -1,6 +1,6 @@
 //! What can be merged: anything that walks entries in both directions, and tables that open late.
 //!
-//! Dispatch is static: a merge tree is made for one type of source.
+//! Dispatch is static: a merging cursor is made for one type of source.
 
 use crate::error::Result;
 use crate::format::key::{Kind, Seqno};

@@ -1,4 +1,4 @@
-//! What a merge tree merges in a database: memtables, and runs of tables.
+//! What a merging cursor merges in a database: memtables, and runs of tables.
 
 use crate::error::Result;
 use crate::format::key::{Kind, Seqno};

@@ -15,12 +15,12 @@
 //! known to be the only one of its key.
 //!
 //! Most blocks hold nothing but puts that every reader sees, and each key once. Where no range tombstone
-//! is near, the tree says once how many such entries follow in the block before any other source, or the
+//! is near, the sources say once how many such entries follow in the block before any other source, or the
 //! range's end, has a word in it: those steps look at nothing.
 
 use crate::error::{Error, Result};
 use crate::format::key::{Kind, SEQNO_LATEST, Seqno, order};
-use crate::merge::{Cover, Cursor, MergeTree, RunTable, Source};
+use crate::merge::{Cover, Cursor, MergingCursor, RunTable, Source};
 use crate::read::shade::{Shade, copy};
 use crate::seeded::{Bug, is_seeded};
 use crate::slice::Slice;
@@ -43,7 +43,7 @@ pub(crate) struct Bounds {
 
 /// See the module's caption.
 pub(crate) struct Scan<T: RunTable = Handle> {
-    tree: MergeTree<Source<T>>,
+    merged: MergingCursor<Source<T>>,
     cover: Cover<T>,
     visible: Seqno,
     bounds: Bounds,
@@ -52,7 +52,7 @@ pub(crate) struct Scan<T: RunTable = Handle> {
     /// Where the key that was crossed last is, if `gap` is next to it.
     entry: Place,
     /// Steps that need no look, each onto a plain entry, the only one of its key: forward, while `gap` is
-    /// behind an entry where the tree stands; and backward, while it is before one. One of them is 0.
+    /// behind an entry where the sources stand; and backward, while it is before one. One of them is 0.
     ahead: usize,
     behind: usize,
     /// The first error, repeated until a seek.
@@ -77,11 +77,11 @@ enum Gap {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// The tree stands on it.
-    Tree,
-    /// The tree stands on it, has come there walking backward, and no source has another version of it.
+    /// The sources stand on it.
+    Merged,
+    /// They do, have come there walking backward, and none has another version of it.
     Only,
-    /// In `key`, `value` and `seqno`; the tree stands on the last entry of a smaller key.
+    /// In `key`, `value` and `seqno`; the sources stand on the last entry of a smaller key.
     Copied,
 }
 
@@ -95,13 +95,13 @@ impl<T: RunTable> Scan<T> {
         bounds: Bounds,
     ) -> Scan<T> {
         Scan {
-            tree: MergeTree::new(sources),
+            merged: MergingCursor::new(sources),
             cover,
             visible,
             bounds,
             shade: Shade::default(),
             gap: Gap::Front,
-            entry: Place::Tree,
+            entry: Place::Merged,
             ahead: 0,
             behind: 0,
             failure: None,
@@ -157,7 +157,7 @@ impl<T: RunTable> Scan<T> {
     pub(crate) fn next(&mut self) -> Result<bool> {
         if let Some(left) = self.ahead.checked_sub(1) {
             self.ahead = left;
-            self.tree.next_plain();
+            self.merged.next_plain();
             return Ok(true);
         }
         self.behind = 0;
@@ -179,7 +179,7 @@ impl<T: RunTable> Scan<T> {
     pub(crate) fn prev(&mut self) -> Result<bool> {
         if let Some(left) = self.behind.checked_sub(1) {
             self.behind = left;
-            self.tree.prev_plain();
+            self.merged.prev_plain();
             return Ok(true);
         }
         self.ahead = 0;
@@ -199,7 +199,7 @@ impl<T: RunTable> Scan<T> {
     #[inline]
     pub(crate) fn key(&self) -> &[u8] {
         match self.entry {
-            Place::Tree | Place::Only => self.tree.key(),
+            Place::Merged | Place::Only => self.merged.key(),
             Place::Copied => &self.key,
         }
     }
@@ -207,7 +207,7 @@ impl<T: RunTable> Scan<T> {
     #[inline]
     pub(crate) fn value(&self) -> &[u8] {
         match self.entry {
-            Place::Tree | Place::Only => self.tree.value(),
+            Place::Merged | Place::Only => self.merged.value(),
             Place::Copied => &self.value,
         }
     }
@@ -216,7 +216,7 @@ impl<T: RunTable> Scan<T> {
     #[inline]
     pub(crate) fn value_slice(&self) -> Slice {
         match self.entry {
-            Place::Tree | Place::Only => self.tree.value_slice(),
+            Place::Merged | Place::Only => self.merged.value_slice(),
             Place::Copied => Slice::from(&self.value[..]),
         }
     }
@@ -224,7 +224,7 @@ impl<T: RunTable> Scan<T> {
     #[cfg(test)]
     pub(crate) fn seqno(&self) -> Seqno {
         match self.entry {
-            Place::Tree | Place::Only => self.tree.seqno(),
+            Place::Merged | Place::Only => self.merged.seqno(),
             Place::Copied => self.seqno,
         }
     }
@@ -238,15 +238,15 @@ impl<T: RunTable> Scan<T> {
     #[inline]
     fn try_next(&mut self) -> Result<bool> {
         match (self.gap, self.entry) {
-            (Gap::BehindEntry, Place::Tree | Place::Only) => self.skip_older_versions()?,
+            (Gap::BehindEntry, Place::Merged | Place::Only) => self.skip_older_versions()?,
             (Gap::BehindEntry, Place::Copied) => {
                 self.key.push(0);
-                self.tree.seek(&self.key, SEQNO_LATEST)?;
+                self.merged.seek(&self.key, SEQNO_LATEST)?;
             }
             (Gap::BeforeEntry, _) => return Ok(true),
             (Gap::Back, _) => return Ok(false),
-            (Gap::Before, _) => self.tree.seek(&self.key, self.visible)?,
-            (Gap::Front, _) => self.tree.seek(&self.bounds.start, self.visible)?,
+            (Gap::Before, _) => self.merged.seek(&self.key, self.visible)?,
+            (Gap::Front, _) => self.merged.seek(&self.bounds.start, self.visible)?,
         }
         self.find_forward()
     }
@@ -255,21 +255,21 @@ impl<T: RunTable> Scan<T> {
     fn try_prev(&mut self) -> Result<bool> {
         match (self.gap, self.entry) {
             (Gap::BeforeEntry, Place::Copied) => {}
-            (Gap::BeforeEntry, Place::Only) => self.tree.prev()?,
-            (Gap::BeforeEntry, Place::Tree) => {
-                copy(&mut self.key, self.tree.key());
-                self.tree.seek_back(&self.key, SEQNO_LATEST)?;
+            (Gap::BeforeEntry, Place::Only) => self.merged.prev()?,
+            (Gap::BeforeEntry, Place::Merged) => {
+                copy(&mut self.key, self.merged.key());
+                self.merged.seek_back(&self.key, SEQNO_LATEST)?;
             }
-            (Gap::BehindEntry, Place::Tree) if is_seeded(Bug::PrevNextEdge) => {
-                copy(&mut self.key, self.tree.key());
-                self.tree.seek_back(&self.key, SEQNO_LATEST)?;
+            (Gap::BehindEntry, Place::Merged) if is_seeded(Bug::PrevNextEdge) => {
+                copy(&mut self.key, self.merged.key());
+                self.merged.seek_back(&self.key, SEQNO_LATEST)?;
             }
             (Gap::BehindEntry, _) => return Ok(true),
             (Gap::Front, _) => return Ok(false),
-            (Gap::Before, _) => self.tree.seek_back(&self.key, SEQNO_LATEST)?,
+            (Gap::Before, _) => self.merged.seek_back(&self.key, SEQNO_LATEST)?,
             (Gap::Back, _) => match &self.bounds.end {
-                Some(end) => self.tree.seek_back(end, SEQNO_LATEST)?,
-                None => self.tree.seek_last()?,
+                Some(end) => self.merged.seek_back(end, SEQNO_LATEST)?,
+                None => self.merged.seek_last()?,
             },
         }
         self.find_backward()
@@ -277,17 +277,17 @@ impl<T: RunTable> Scan<T> {
 
     /// From an entry of a key none of whose visible versions was passed: to the first live one.
     fn find_forward(&mut self) -> Result<bool> {
-        self.entry = Place::Tree;
+        self.entry = Place::Merged;
         let mut too_new = 0;
-        while self.tree.is_valid() {
-            if self.bounds.end.as_ref().is_some_and(|end| order(end, self.tree.key()).is_le()) {
+        while self.merged.is_valid() {
+            if self.bounds.end.as_ref().is_some_and(|end| order(end, self.merged.key()).is_le()) {
                 return Ok(false);
             }
-            if self.cover.is_empty() && self.tree.is_plain_at(self.visible) {
-                self.ahead = self.tree.plain_ahead(self.visible, self.bounds.end.as_deref());
+            if self.cover.is_empty() && self.merged.is_plain_at(self.visible) {
+                self.ahead = self.merged.plain_ahead(self.visible, self.bounds.end.as_deref());
                 return Ok(true);
             }
-            if self.tree.seqno() > self.visible {
+            if self.merged.seqno() > self.visible {
                 too_new += 1;
                 self.skip_newer_version(too_new)?;
                 continue;
@@ -296,7 +296,7 @@ impl<T: RunTable> Scan<T> {
             if self.leave_shade_forward()? {
                 continue;
             }
-            if self.tree.kind() == Kind::Put && !self.is_covered(self.tree.seqno()) {
+            if self.merged.kind() == Kind::Put && !self.is_covered(self.merged.seqno()) {
                 return Ok(true);
             }
             self.skip_older_versions()?;
@@ -307,39 +307,41 @@ impl<T: RunTable> Scan<T> {
     /// Steps over a version that this scan must not see, the `count`th in a row.
     fn skip_newer_version(&mut self, count: usize) -> Result<()> {
         if !count.is_multiple_of(STEPS_BEFORE_SEEK) {
-            return self.tree.next();
+            return self.merged.next();
         }
-        copy(&mut self.key, self.tree.key());
-        self.tree.seek_past(0, &self.key, self.visible)
+        copy(&mut self.key, self.merged.key());
+        self.merged.seek_past(0, &self.key, self.visible)
     }
 
     /// From a version that was judged to the first entry of the next key.
     #[inline]
     fn skip_older_versions(&mut self) -> Result<()> {
-        if self.tree.next_from(&mut self.key)? {
-            return Ok(());
+        if self.merged.is_alone() {
+            return self.merged.next();
         }
+        copy(&mut self.key, self.merged.key());
+        self.merged.next()?;
         for _ in 0..STEPS_BEFORE_SEEK {
-            if !self.tree.is_valid() || order(self.tree.key(), &self.key).is_ne() {
+            if !self.merged.is_valid() || order(self.merged.key(), &self.key).is_ne() {
                 return Ok(());
             }
-            self.tree.next()?;
+            self.merged.next()?;
         }
-        if !self.tree.is_valid() {
+        if !self.merged.is_valid() {
             return Ok(());
         }
         self.key.push(0);
-        self.tree.seek_past(0, &self.key, SEQNO_LATEST)
+        self.merged.seek_past(0, &self.key, SEQNO_LATEST)
     }
 
     /// If the entry lies under a range tombstone of a newer source, moves all sources that this
     /// tombstone hides past its end.
     #[inline]
     fn leave_shade_forward(&mut self) -> Result<bool> {
-        let (rank, seqno) = (self.tree.rank(), self.tree.seqno());
-        match self.shade.over(&self.cover, self.tree.key(), self.visible)? {
+        let (rank, seqno) = (self.merged.rank(), self.merged.seqno());
+        match self.shade.over(&self.cover, self.merged.key(), self.visible)? {
             Some(tombstone) if tombstone.rank < rank && tombstone.seqno > seqno => {
-                self.tree.seek_past(tombstone.rank + 1, &tombstone.end, SEQNO_LATEST)?;
+                self.merged.seek_past(tombstone.rank + 1, &tombstone.end, SEQNO_LATEST)?;
                 Ok(true)
             }
             _ => Ok(false),
@@ -349,10 +351,10 @@ impl<T: RunTable> Scan<T> {
     /// The mirror of `leave_shade_forward`.
     #[inline]
     fn leave_shade_backward(&mut self) -> Result<bool> {
-        let (rank, seqno) = (self.tree.rank(), self.tree.seqno());
-        match self.shade.over(&self.cover, self.tree.key(), self.visible)? {
+        let (rank, seqno) = (self.merged.rank(), self.merged.seqno());
+        match self.shade.over(&self.cover, self.merged.key(), self.visible)? {
             Some(tombstone) if tombstone.rank < rank && tombstone.seqno > seqno => {
-                self.tree.seek_past(tombstone.rank + 1, &tombstone.start, SEQNO_LATEST)?;
+                self.merged.seek_past(tombstone.rank + 1, &tombstone.start, SEQNO_LATEST)?;
                 Ok(true)
             }
             _ => Ok(false),
@@ -366,24 +368,26 @@ impl<T: RunTable> Scan<T> {
     }
 
     /// From the last entry of a key, its oldest version: to the last live key at or before it. The
-    /// tree ends on the last entry of a key before that.
+    /// sources end on the last entry of a key before that.
     fn find_backward(&mut self) -> Result<bool> {
         self.entry = Place::Copied;
-        while self.tree.is_valid() {
-            if order(self.tree.key(), &self.bounds.start).is_lt() {
+        while self.merged.is_valid() {
+            if order(self.merged.key(), &self.bounds.start).is_lt() {
                 return Ok(false);
             }
-            if self.cover.is_empty() && self.tree.is_plain_at(self.visible) && self.tree.is_alone()
+            if self.cover.is_empty()
+                && self.merged.is_plain_at(self.visible)
+                && self.merged.is_alone()
             {
                 self.entry = Place::Only;
                 let start = Bound::Included(&self.bounds.start[..]);
-                self.behind = self.tree.plain_behind(self.visible, start);
+                self.behind = self.merged.plain_behind(self.visible, start);
                 return Ok(true);
             }
             if self.leave_shade_backward()? {
                 continue;
             }
-            copy(&mut self.key, self.tree.key());
+            copy(&mut self.key, self.merged.key());
             let newest = self.take_newest_visible()?;
             self.skip_to_smaller_key()?;
             if let Some(Kind::Put) = newest
@@ -403,27 +407,27 @@ impl<T: RunTable> Scan<T> {
                 return Ok(newest);
             }
             newest = Some(self.copy_version());
-            self.tree.prev()?;
+            self.merged.prev()?;
         }
         if self.is_visible_version() {
             // A long history: look its newest visible version up from the other side.
-            self.tree.seek(&self.key, self.visible)?;
+            self.merged.seek(&self.key, self.visible)?;
             newest = Some(self.copy_version());
-            self.tree.seek_back(&self.key, SEQNO_LATEST)?;
+            self.merged.seek_back(&self.key, SEQNO_LATEST)?;
         }
         Ok(newest)
     }
 
     fn is_visible_version(&self) -> bool {
-        self.tree.is_valid()
-            && self.tree.seqno() <= self.visible
-            && order(self.tree.key(), &self.key).is_eq()
+        self.merged.is_valid()
+            && self.merged.seqno() <= self.visible
+            && order(self.merged.key(), &self.key).is_eq()
     }
 
     fn copy_version(&mut self) -> Kind {
-        let kind = self.tree.kind();
-        self.seqno = self.tree.seqno();
-        let value = self.tree.value();
+        let kind = self.merged.kind();
+        self.seqno = self.merged.seqno();
+        let value = self.merged.value();
         if self.value.capacity() > VALUE_BUFFER_BYTES_MAX && value.len() <= VALUE_BUFFER_BYTES_MAX {
             self.value = Vec::new();
         }
@@ -435,13 +439,13 @@ impl<T: RunTable> Scan<T> {
     #[inline]
     fn skip_to_smaller_key(&mut self) -> Result<()> {
         for _ in 0..STEPS_BEFORE_SEEK {
-            if !self.tree.is_valid() || order(self.tree.key(), &self.key).is_ne() {
+            if !self.merged.is_valid() || order(self.merged.key(), &self.key).is_ne() {
                 return Ok(());
             }
-            self.tree.prev()?;
+            self.merged.prev()?;
         }
-        if self.tree.is_valid() {
-            self.tree.seek_past(0, &self.key, SEQNO_LATEST)?;
+        if self.merged.is_valid() {
+            self.merged.seek_past(0, &self.key, SEQNO_LATEST)?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::format::key::SEQNO_LATEST;
 use crate::format::range_tombstone::Fragments;
 use crate::format::table_facts::TableFacts;
-use crate::merge::{MergeTree, RunCursor};
+use crate::merge::{MergingCursor, RunCursor};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::table::reader::Fill;
@@ -47,8 +47,8 @@ pub(crate) fn merge(
         cuts: Cuts::new(TABLE_BYTES, u64::MAX, Vec::new()),
     };
     let run = |tables: Vec<Arc<Handle>>| RunCursor::filling(Arc::from(tables), Fill::Nothing);
-    let tree = MergeTree::new(runs.into_iter().map(run).collect());
-    let mut sieve = Sieve::new(tree, rules, outputs);
+    let merged = MergingCursor::new(runs.into_iter().map(run).collect());
+    let mut sieve = Sieve::new(merged, rules, outputs);
     while sieve.step()? {}
     *next_file = numbers.load(Ordering::Relaxed);
     Ok(sieve.tables().to_vec())

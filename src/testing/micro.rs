@@ -5,7 +5,7 @@ use crate::cache::{Budget, Cache};
 use crate::format::key::{Kind, SEQNO_LATEST};
 use crate::fs::{FileSystem, SimulatedFileSystem};
 use crate::memtable::Memtable;
-use crate::merge::{Cursor, MergeTree, RunCursor, Source};
+use crate::merge::{Cursor, MergingCursor, RunCursor, Source};
 use crate::sync::Arc;
 use crate::table::data_block::{DataBlock, DataBlockBuilder};
 use crate::table::filter::{Filter, FilterBuilder};
@@ -150,7 +150,7 @@ impl MergeSubject {
     #[must_use]
     pub fn walk(&self, forward: bool) -> u64 {
         let source = |run: &Arc<[Arc<Handle>]>| Source::Run(RunCursor::new(Arc::clone(run)));
-        walk(MergeTree::new(self.runs.iter().map(source).collect::<Vec<Source>>()), forward)
+        walk(MergingCursor::new(self.runs.iter().map(source).collect::<Vec<Source>>()), forward)
     }
 }
 

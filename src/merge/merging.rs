@@ -1,19 +1,23 @@
-//! Merges sorted sources into one, with a loser tree that rests while one source leads.
+//! Merges sorted sources into one: they stand in a line, and the first of the line leads.
 //!
-//! The inner nodes of the tree hold the losers of a knock-out between the sources; the winner is
-//! the current source. Among the losers that the winner met is the second best, the `limit`: as
-//! long as the winner's next entry comes before the limit's, nothing in the tree changes, and a
-//! step costs one comparison. That is the common case, since levels differ in size by a factor.
+//! The line is in the order of the sources' positions. The source that leads takes a step; as long as it
+//! still comes before the second one, nothing else changes, and the step costs one comparison. That is
+//! the common case, since levels differ in size by a factor. Else a binary search finds its new place,
+//! and the second leads. There are never so many sources that moving the few in between would count.
 //!
-//! Invariants, while the tree is valid: (1) no entry of any source lies between the current entry
+//! The line also knows who stands on the same user key: an entry whose source has each key once, and whose
+//! second has another key, is alone.
+//!
+//! Invariants, while there is no failure: (1) no entry of any source lies between the current entry
 //! and that source's position, in the direction of the walk, except what `seek_past` left out;
-//! (2) `current` is the first of all positions in the direction, `limit` the first of the others.
+//! (2) the line holds the sources that have a position, ordered by it in the direction of the walk.
 //!
 //! No two entries of all sources have the same user key and seqno.
 
 use crate::error::{Error, Result};
-use crate::format::key::{Kind, Seqno, compare, order};
+use crate::format::key::{self, Kind, Seqno, order};
 use crate::merge::cursor::Cursor;
+use crate::merge::line::{Line, Match};
 use crate::merge::source::Source;
 use crate::slice::Slice;
 use std::cmp::Ordering;
@@ -23,7 +27,7 @@ use std::ops::Bound;
 /// turns, the question costs more than it saves.
 const LEAD_BEFORE_LOOK: u32 = 2;
 
-/// Which way a tree walks.
+/// Which way the sources are walked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     Forward,
@@ -31,74 +35,59 @@ pub(crate) enum Direction {
 }
 
 /// See the module's caption.
-pub(crate) struct MergeTree<C = Source> {
+pub(crate) struct MergingCursor<C = Source> {
     /// By rank: 0 is the newest.
     sources: Vec<C>,
-    /// The loser at each inner node, from 1 on; leaf i stands at `sources.len() + i`.
-    losers: Vec<usize>,
-    /// Room for the winner at each node while the tree is built.
-    winners: Vec<usize>,
-    current: usize,
-    /// `None` if there is no other source.
-    limit: Option<usize>,
+    /// Those that have a position, the current one first. Empty while the cursor is not valid.
+    line: Line,
     /// Steps that the current source has led in a row.
     lead: u32,
     direction: Direction,
-    valid: bool,
-    /// The error that made the tree invalid; repeated until a seek succeeds.
+    /// The error that made the cursor invalid; repeated until a seek succeeds.
     failure: Option<Error>,
     /// Room for the current key while the sources turn around.
     pivot: Vec<u8>,
 }
 
-impl<C: Cursor> MergeTree<C> {
-    /// A tree over `sources`, newest first. Not valid before the first seek.
-    pub(crate) fn new(sources: Vec<C>) -> MergeTree<C> {
-        let count = sources.len();
-        MergeTree {
-            sources,
-            losers: vec![0; count],
-            winners: vec![0; 2 * count],
-            current: 0,
-            limit: None,
-            lead: 0,
-            direction: Direction::Forward,
-            valid: false,
-            failure: None,
-            pivot: Vec::new(),
-        }
-    }
-
-    /// Steps forward, and says whether it is known without a look that the new entry has another user
-    /// key: the same source leads on, and it has each key once. If not, the key before is in `last`.
-    #[inline]
-    pub(crate) fn next_from(&mut self, last: &mut Vec<u8>) -> Result<bool> {
-        let (before, is_unique) = (self.current, self.has_unique_keys());
-        if !is_unique || self.limit.is_some() {
-            last.clear();
-            last.extend_from_slice(self.key());
-        }
-        self.next()?;
-        Ok(is_unique && self.current == before)
+impl<C: Cursor> MergingCursor<C> {
+    /// A cursor over `sources`, newest first. Not valid before the first seek.
+    pub(crate) fn new(sources: Vec<C>) -> MergingCursor<C> {
+        let line = Line::with_room_for(sources.len());
+        let (direction, failure, pivot) = (Direction::Forward, None, Vec::new());
+        MergingCursor { sources, line, lead: 0, direction, failure, pivot }
     }
 
     /// Whether the current entry is known to be the only one of its user key that the walk still meets.
     /// Requires: `is_valid()`.
     #[inline]
     pub(crate) fn is_alone(&self) -> bool {
-        self.has_unique_keys() && self.limit_key().is_none_or(|key| order(key, self.key()).is_ne())
+        self.has_unique_keys() && !self.line.is_key_shared()
     }
 
     /// The first user key, in the direction of the walk, that another source has.
     #[inline]
     fn limit_key(&self) -> Option<&[u8]> {
-        let limit = &self.sources[self.limit?];
-        limit.is_valid().then(|| limit.key())
+        self.line.second().map(|second| self.sources[second].key())
     }
 
     /// Rank of the source that the current entry comes from. Requires: `is_valid()`.
+    #[inline]
     pub(crate) fn rank(&self) -> usize {
-        self.current
+        match self.line.first() {
+            Some(rank) => rank,
+            None => panic!("a merging cursor was read where it is not valid"),
+        }
+    }
+
+    #[inline]
+    fn current(&self) -> &C {
+        &self.sources[self.rank()]
+    }
+
+    #[inline]
+    fn current_mut(&mut self) -> &mut C {
+        let rank = self.rank();
+        &mut self.sources[rank]
     }
 
     /// Moves the sources of rank `rank_from` and above, as far as they have not come there yet:
@@ -116,7 +105,7 @@ impl<C: Cursor> MergeTree<C> {
             if rank < rank_from || !source.is_valid() {
                 return Ok(());
             }
-            let order = compare((source.key(), source.seqno()), (user_key, seqno));
+            let order = key::compare((source.key(), source.seqno()), (user_key, seqno));
             match (direction, order) {
                 (Direction::Forward, Ordering::Less) => source.seek(user_key, seqno),
                 (Direction::Backward, Ordering::Equal | Ordering::Greater) => {
@@ -125,7 +114,7 @@ impl<C: Cursor> MergeTree<C> {
                 _ => Ok(()),
             }
         });
-        passed.map(|()| self.build())
+        passed.map(|()| self.line_up())
     }
 
     fn restart(
@@ -135,7 +124,7 @@ impl<C: Cursor> MergeTree<C> {
     ) -> Result<()> {
         (self.direction, self.failure) = (direction, None);
         self.each_source(position)?;
-        self.build();
+        self.line_up();
         Ok(())
     }
 
@@ -150,7 +139,8 @@ impl<C: Cursor> MergeTree<C> {
 
     #[cold]
     fn fail(&mut self, error: Error) -> Error {
-        (self.valid, self.failure) = (false, Some(error.clone()));
+        self.line.clear();
+        self.failure = Some(error.clone());
         error
     }
 
@@ -158,7 +148,7 @@ impl<C: Cursor> MergeTree<C> {
     /// the current entry, and are put on the other one.
     #[cold]
     fn turn(&mut self, direction: Direction) -> Result<()> {
-        let (current, seqno) = (self.current, self.seqno());
+        let (current, seqno) = (self.rank(), self.seqno());
         let mut pivot = std::mem::take(&mut self.pivot);
         pivot.clear();
         pivot.extend_from_slice(self.key());
@@ -172,78 +162,40 @@ impl<C: Cursor> MergeTree<C> {
         turned
     }
 
-    /// Whether the position of one source comes before that of another one, in the direction of
-    /// the walk; a source without a position comes last.
-    #[inline]
-    fn leads(&self, one: usize, other: usize) -> bool {
-        let (one, other) = (&self.sources[one], &self.sources[other]);
-        match (one.is_valid(), other.is_valid()) {
-            (false, _) => false,
-            (true, false) => true,
-            (true, true) => {
-                let order = compare((one.key(), one.seqno()), (other.key(), other.seqno()));
-                order.is_lt() == (self.direction == Direction::Forward)
+    /// Lines all sources up anew.
+    fn line_up(&mut self) {
+        let MergingCursor { sources, line, direction, .. } = self;
+        line.clear();
+        for (rank, source) in sources.iter().enumerate() {
+            if source.is_valid() {
+                line.join(rank, |other| compare(source, &sources[other], *direction));
             }
         }
+        self.lead = 0;
     }
 
-    /// Plays all matches.
-    fn build(&mut self) {
-        let count = self.sources.len();
-        if count == 0 {
-            return;
-        }
-        for leaf in 0..count {
-            self.winners[count + leaf] = leaf;
-        }
-        for node in (1..count).rev() {
-            let (left, right) = (self.winners[2 * node], self.winners[2 * node + 1]);
-            let (winner, loser) =
-                if self.leads(right, left) { (right, left) } else { (left, right) };
-            (self.winners[node], self.losers[node]) = (winner, loser);
-        }
-        self.crown(if count == 1 { 0 } else { self.winners[1] });
-    }
-
-    /// Plays the matches of the current source again, after its position has changed.
-    fn replay(&mut self) {
-        let mut winner = self.current;
-        let mut node = (self.sources.len() + winner) / 2;
-        while node > 0 {
-            let loser = self.losers[node];
-            if self.leads(loser, winner) {
-                (winner, self.losers[node]) = (loser, winner);
-            }
-            node /= 2;
-        }
-        self.crown(winner);
-    }
-
-    /// Makes `winner` the current source, and the best that it met the limit.
-    fn crown(&mut self, winner: usize) {
-        let mut node = (self.sources.len() + winner) / 2;
-        let mut limit = None;
-        while node > 0 {
-            let loser = self.losers[node];
-            if limit.is_none_or(|best| self.leads(loser, best)) {
-                limit = Some(loser);
-            }
-            node /= 2;
-        }
-        (self.current, self.limit, self.lead) = (winner, limit, 0);
-        self.valid = self.sources[winner].is_valid();
-    }
-
-    /// Finds the current source again after the one so far has stepped.
+    /// Puts the line in order again after the first source has stepped.
     #[inline]
     fn settle(&mut self, stepped: Result<()>) -> Result<()> {
         if let Err(error) = stepped {
             return Err(self.fail(error));
         }
-        match self.limit {
-            None => self.valid = self.sources[self.current].is_valid(),
-            Some(limit) if self.leads(self.current, limit) => self.lead += 1,
-            Some(_) => self.replay(),
+        let direction = self.direction;
+        let MergingCursor { sources, line, lead, .. } = self;
+        let (Some(first), second) = (line.first(), line.second()) else { return Ok(()) };
+        let first = &sources[first];
+        if !first.is_valid() {
+            line.leave();
+            *lead = 0;
+        } else if let Some(second) = second {
+            let met = compare(first, &sources[second], direction);
+            if met.leads {
+                line.stay(met.same_key);
+                *lead += 1;
+            } else {
+                line.step_back(met.same_key, |other| compare(first, &sources[other], direction));
+                *lead = 0;
+            }
         }
         Ok(())
     }
@@ -251,12 +203,25 @@ impl<C: Cursor> MergeTree<C> {
     fn repeated_failure(&self) -> Result<()> {
         match &self.failure {
             Some(error) => Err(error.clone()),
-            None => panic!("a merge tree was moved where it is not valid"),
+            None => panic!("a merging cursor was moved where it is not valid"),
         }
     }
 }
 
-impl<C: Cursor> Cursor for MergeTree<C> {
+/// Compares the positions of two sources that have one, in the direction of the walk.
+#[inline]
+fn compare<C: Cursor>(one: &C, other: &C, direction: Direction) -> Match {
+    let is_forward = direction == Direction::Forward;
+    match order(one.key(), other.key()) {
+        // Of one key the newest version comes first.
+        Ordering::Equal => {
+            Match { leads: (one.seqno() > other.seqno()) == is_forward, same_key: true }
+        }
+        unequal => Match { leads: unequal.is_lt() == is_forward, same_key: false },
+    }
+}
+
+impl<C: Cursor> Cursor for MergingCursor<C> {
     fn seek(&mut self, user_key: &[u8], seqno: Seqno) -> Result<()> {
         self.restart(Direction::Forward, |_, source| source.seek(user_key, seqno))
     }
@@ -275,61 +240,61 @@ impl<C: Cursor> Cursor for MergeTree<C> {
 
     #[inline]
     fn next(&mut self) -> Result<()> {
-        if !self.valid {
+        if !self.is_valid() {
             return self.repeated_failure();
         }
         if self.direction != Direction::Forward {
             return self.turn(Direction::Forward);
         }
-        let stepped = self.sources[self.current].next();
+        let stepped = self.current_mut().next();
         self.settle(stepped)
     }
 
     #[inline]
     fn prev(&mut self) -> Result<()> {
-        if !self.valid {
+        if !self.is_valid() {
             return self.repeated_failure();
         }
         if self.direction != Direction::Backward {
             return self.turn(Direction::Backward);
         }
-        let stepped = self.sources[self.current].prev();
+        let stepped = self.current_mut().prev();
         self.settle(stepped)
     }
 
     #[inline]
     fn is_valid(&self) -> bool {
-        self.valid
+        !self.line.is_empty()
     }
 
     #[inline]
     fn key(&self) -> &[u8] {
-        self.sources[self.current].key()
+        self.current().key()
     }
 
     #[inline]
     fn seqno(&self) -> Seqno {
-        self.sources[self.current].seqno()
+        self.current().seqno()
     }
 
     #[inline]
     fn kind(&self) -> Kind {
-        self.sources[self.current].kind()
+        self.current().kind()
     }
 
     #[inline]
     fn value(&self) -> &[u8] {
-        self.sources[self.current].value()
+        self.current().value()
     }
 
     #[inline]
     fn value_slice(&self) -> Slice {
-        self.sources[self.current].value_slice()
+        self.current().value_slice()
     }
 
     #[inline]
     fn is_plain_at(&self, seqno: Seqno) -> bool {
-        self.sources[self.current].is_plain_at(seqno)
+        self.current().is_plain_at(seqno)
     }
 
     #[inline]
@@ -342,7 +307,7 @@ impl<C: Cursor> Cursor for MergeTree<C> {
             (Some(limit), Some(end)) => Some(if order(limit, end).is_lt() { limit } else { end }),
             (limit, end) => limit.or(end),
         };
-        self.sources[self.current].plain_ahead(seqno, end)
+        self.current().plain_ahead(seqno, end)
     }
 
     #[inline]
@@ -360,24 +325,24 @@ impl<C: Cursor> Cursor for MergeTree<C> {
             (Some(limit), _) => Bound::Excluded(limit),
             (None, start) => start,
         };
-        self.sources[self.current].plain_behind(seqno, start)
+        self.current().plain_behind(seqno, start)
     }
 
     /// The limit stays: the source was asked up to there.
     #[inline]
     fn next_plain(&mut self) {
-        self.sources[self.current].next_plain();
+        self.current_mut().next_plain();
     }
 
     #[inline]
     fn prev_plain(&mut self) {
-        self.sources[self.current].prev_plain();
+        self.current_mut().prev_plain();
     }
 
     /// Other sources may still have the key.
     #[inline]
     fn has_unique_keys(&self) -> bool {
-        self.sources[self.current].has_unique_keys()
+        self.current().has_unique_keys()
     }
 }
 
@@ -386,8 +351,8 @@ mod tests {
     use crate::error::ErrorKind;
     use crate::format::key::{SEQNO_LATEST, Seqno};
     use crate::merge::cursor::Cursor;
+    use crate::merge::merging::MergingCursor;
     use crate::merge::testing::{Entry, VecCursor, position, sorted, walk_like_a_sorted_vec};
-    use crate::merge::tree::MergeTree;
     use proptest::prelude::*;
 
     /// Entries with their source. Seqno 0 stands for zeroed ones, in the last source only.
@@ -410,20 +375,20 @@ mod tests {
         })
     }
 
-    fn tree(sources: &[Vec<Entry>]) -> MergeTree<VecCursor> {
-        MergeTree::new(sources.iter().cloned().map(VecCursor::new).collect())
+    fn merging(sources: &[Vec<Entry>]) -> MergingCursor<VecCursor> {
+        MergingCursor::new(sources.iter().cloned().map(VecCursor::new).collect())
     }
 
     proptest! {
         #[test]
-        fn a_tree_walks_like_one_sorted_vec(
+        fn a_merge_walks_like_one_sorted_vec(
             (sources, all) in any_sources(),
             steps in prop::collection::vec((0..30_u8, 0..13_u8, 0..10_u64), 1..120),
         ) {
             // Steps far above 5 are steps back; half of the rest becomes steps forward.
             let steps: Vec<(u8, u8, Seqno)> =
                 steps.into_iter().map(|(s, k, q)| (if s < 6 { s } else { 4 + s % 4 }, k, q)).collect();
-            walk_like_a_sorted_vec(&mut tree(&sources), &all, &steps)?;
+            walk_like_a_sorted_vec(&mut merging(&sources), &all, &steps)?;
         }
 
         #[test]
@@ -434,7 +399,7 @@ mod tests {
             rank_from in 0..5_usize,
             forward: bool,
         ) {
-            let mut tree = tree(&sources);
+            let mut cursor = merging(&sources);
             let keep = |rank: usize, entry: &Entry| {
                 let key = entry.key[0];
                 match forward {
@@ -450,29 +415,29 @@ mod tests {
                 expect.reverse();
             }
             match forward {
-                true => tree.seek(&[start], SEQNO_LATEST).unwrap(),
-                false => tree.seek_back(&[start], SEQNO_LATEST).unwrap(),
+                true => cursor.seek(&[start], SEQNO_LATEST).unwrap(),
+                false => cursor.seek_back(&[start], SEQNO_LATEST).unwrap(),
             }
-            if !tree.is_valid() {
+            if !cursor.is_valid() {
                 return Ok(());
             }
-            tree.seek_past(rank_from, &[past], SEQNO_LATEST).unwrap();
+            cursor.seek_past(rank_from, &[past], SEQNO_LATEST).unwrap();
             for entry in expect {
-                prop_assert_eq!(position(&tree), Some((entry.key.clone(), entry.seqno)));
-                prop_assert!(sources[tree.rank()].contains(&entry));
-                if forward { tree.next().unwrap() } else { tree.prev().unwrap() }
+                prop_assert_eq!(position(&cursor), Some((entry.key.clone(), entry.seqno)));
+                prop_assert!(sources[cursor.rank()].contains(&entry));
+                if forward { cursor.next().unwrap() } else { cursor.prev().unwrap() }
             }
-            prop_assert!(!tree.is_valid());
+            prop_assert!(!cursor.is_valid());
         }
     }
 
     #[test]
-    fn a_tree_without_sources_is_empty() {
-        let mut tree = tree(&[]);
-        tree.seek_first().unwrap();
-        assert!(!tree.is_valid());
-        tree.seek_back(b"k", 3).unwrap();
-        assert!(!tree.is_valid());
+    fn a_merge_without_sources_is_empty() {
+        let mut cursor = merging(&[]);
+        cursor.seek_first().unwrap();
+        assert!(!cursor.is_valid());
+        cursor.seek_back(b"k", 3).unwrap();
+        assert!(!cursor.is_valid());
     }
 
     #[test]
@@ -480,19 +445,19 @@ mod tests {
         let entries: Vec<_> = (0..9).map(|key| Entry::put(&[key], 5)).collect();
         let others: Vec<_> = (0..9).map(|key| Entry::put(&[key], 6)).collect();
         let failing = VecCursor::failing_after(entries, 3);
-        let mut tree = MergeTree::new(vec![VecCursor::new(others), failing]);
-        tree.seek_first().unwrap();
+        let mut cursor = MergingCursor::new(vec![VecCursor::new(others), failing]);
+        cursor.seek_first().unwrap();
         let mut steps = 0;
         let error = loop {
-            match tree.next() {
+            match cursor.next() {
                 Ok(()) => steps += 1,
                 Err(error) => break error,
             }
         };
         assert_eq!((steps, error.kind()), (5, ErrorKind::Corruption));
-        assert!(!tree.is_valid());
-        assert_eq!(tree.next().unwrap_err().offset(), Some(512));
-        assert_eq!(tree.prev().unwrap_err().offset(), Some(512));
-        assert!(tree.seek_first().is_err() && !tree.is_valid());
+        assert!(!cursor.is_valid());
+        assert_eq!(cursor.next().unwrap_err().offset(), Some(512));
+        assert_eq!(cursor.prev().unwrap_err().offset(), Some(512));
+        assert!(cursor.seek_first().is_err() && !cursor.is_valid());
     }
 }
