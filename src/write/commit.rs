@@ -206,6 +206,13 @@ impl Committer {
         Ok(true)
     }
 
+    /// Lets go of the segments whose files were deleted. That frees their room, which can take many
+    /// milliseconds: no commit should have to do it, and none waits meanwhile.
+    pub(crate) fn close_deleted(&self) {
+        let deleted = self.line.lock().give_up(self.store.gauges.log_floor());
+        drop(deleted);
+    }
+
     /// If `last` is still the last commit, the next one will ring the bell. Returns whether it will.
     pub(crate) fn ring_at_next_commit(&self, last: Seqno) -> bool {
         let mut line = self.line.lock();

@@ -157,8 +157,6 @@ impl Line {
         let begun =
             SegmentWriter::begin(prepared, store.database, self.last_seqno(), Some(previous));
         let writer = begun.inspect_err(|error| self.spoiled = Some(error.clone()))?;
-        // What became tables for good needs no sync, and a deleted file that is kept open takes space.
-        self.unsynced.retain(|older| older.id >= store.gauges.log_floor());
         if !is_durable {
             let (id, syncer) = (self.writer.id(), self.writer.syncer());
             self.unsynced.push(OlderSegment { id, syncer });
@@ -181,6 +179,12 @@ impl Line {
             synced: Arc::clone(&self.synced),
             position: self.position(),
         }
+    }
+
+    /// Gives up the older segments below `log_floor`: their files were deleted, for all that is in them
+    /// became tables for good. Who drops the last of such a file frees its room.
+    pub(crate) fn give_up(&mut self, log_floor: u64) -> Vec<OlderSegment> {
+        self.unsynced.extract_if(.., |older| older.id < log_floor).collect()
     }
 
     /// Forgets older segments that a plan made durable.

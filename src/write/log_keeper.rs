@@ -1,4 +1,4 @@
-//! The log keeper: prepares the next segment, and marks the end of an idle log.
+//! The log keeper: prepares the next segment, closes deleted ones, and marks the end of an idle log.
 
 use crate::error::Result;
 use crate::format::filename::FileName;
@@ -20,12 +20,14 @@ pub(crate) struct LogKeeper {
     /// The last sequence number at the last look, and when that was.
     last_seen: (Seqno, Duration),
     marked: Seqno,
+    /// Segments below this are deleted and closed.
+    closed_upto: u64,
 }
 
 impl LogKeeper {
     pub(crate) fn new(store: Arc<Store>, committer: Arc<Committer>) -> LogKeeper {
         let last_seen = (store.sequence.visible(), store.fs.monotonic());
-        LogKeeper { store, committer, last_seen, marked: last_seen.0 }
+        LogKeeper { store, committer, last_seen, marked: last_seen.0, closed_upto: 0 }
     }
 
     fn prepare_segment(&self) -> Result<Prepared> {
@@ -88,6 +90,11 @@ impl Worker for LogKeeper {
             self.committer.spare().put(prepared);
             self.store.signals.ring();
             return Ok(Step::Finished);
+        }
+        let log_floor = self.store.gauges.log_floor();
+        if log_floor > self.closed_upto {
+            self.committer.close_deleted();
+            self.closed_upto = log_floor;
         }
         Ok(self.mark_when_idle()?.map_or(Step::Idle, Step::IdleFor))
     }
