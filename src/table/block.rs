@@ -24,10 +24,12 @@ use crate::format::limits::RECORD_PAYLOAD_BYTES_MAX;
 use crate::fs::ReadAt;
 use crate::seeded::{Bug, is_seeded};
 use crate::sync::Arc;
+use crate::table::buffer::Buffer;
 use crate::table::options::Compression;
 use byteorder::{ByteOrder, LittleEndian};
 use std::cell::RefCell;
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 use zstd::bulk;
 
@@ -187,22 +189,23 @@ impl BlockEncoder {
 /// A block whose checksum was right.
 #[derive(Debug)]
 pub(crate) struct RawBlock {
-    /// The payload begins at `start`; before it may be the header.
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) start: usize,
+    /// The payload is there; before it may be the header, and behind it anything.
+    buffer: Buffer,
+    payload: Range<usize>,
     pub(crate) crc: u32,
 }
 
 impl RawBlock {
     pub(crate) fn payload(&self) -> &[u8] {
-        self.bytes.get(self.start..).unwrap_or_default()
+        self.buffer.bytes().get(self.payload.clone()).unwrap_or_default()
     }
 
     /// [`Bug::FilterDamageAsAbsent`]: a filter of one empty line.
     pub(crate) fn denying() -> RawBlock {
-        let mut bytes = vec![2, 1, 0, 0, 1, 0, 0, 0];
-        bytes.resize(8 + 64, 0);
-        RawBlock { bytes, start: 0, crc: 0 }
+        let mut buffer = Buffer::default();
+        buffer.as_vec().extend_from_slice(&[2, 1, 0, 0, 1, 0, 0, 0]);
+        buffer.as_vec().resize(8 + 64, 0);
+        RawBlock { buffer, payload: 0..8 + 64, crc: 0 }
     }
 }
 
@@ -228,28 +231,28 @@ impl BlockFile {
             .ok()
             .and_then(|len| len.checked_add(HEADER_BYTES))
             .ok_or_else(|| corrupt("a block is larger than the memory"))?;
-        let mut bytes = allocate(len).map_err(|error| self.io(handle, error))?;
-        bytes.resize(len, 0);
-        self.file.read_exact_at(&mut bytes, handle.offset).map_err(|error| match error.kind() {
+        let mut buffer = Buffer::with_room_for(len).map_err(|error| self.io(handle, error))?;
+        let bytes = buffer.first_mut(len);
+        self.file.read_exact_at(bytes, handle.offset).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => corrupt("the file ends inside a block"),
             _ => self.io(handle, error),
         })?;
         let seed = seed_at(self.database, self.id, handle.offset);
-        let header = Header::decode(&bytes, seed)
+        let header = Header::decode(bytes, seed)
             .ok_or_else(|| corrupt("the checksum of a block is wrong"))?;
         header.check(handle, block_type).map_err(corrupt)?;
         if header.codec == CODEC_NONE {
-            return Ok(RawBlock { bytes, start: HEADER_BYTES, crc: header.crc });
+            return Ok(RawBlock { buffer, payload: HEADER_BYTES..len, crc: header.crc });
         }
         let raw_len = usize::try_from(header.raw_len)
             .ok()
             .filter(|&len| len <= RAW_BYTES_MAX)
             .ok_or_else(|| corrupt("a block is larger than a block may be"))?;
-        let mut raw = allocate(raw_len).map_err(|error| self.io(handle, error))?;
+        let mut raw = Buffer::with_room_for(raw_len).map_err(|error| self.io(handle, error))?;
         let stored = bytes.get(HEADER_BYTES..).unwrap_or_default();
-        match decompress(stored, &mut raw) {
-            Ok(len) if len == raw_len && raw.len() == raw_len => {
-                Ok(RawBlock { bytes: raw, start: 0, crc: header.crc })
+        match decompress(stored, raw.as_vec()) {
+            Ok(len) if len == raw_len && raw.bytes().len() == raw_len => {
+                Ok(RawBlock { buffer: raw, payload: 0..raw_len, crc: header.crc })
             }
             _ => Err(corrupt("a block does not decompress to what its header says")),
         }
@@ -330,13 +333,6 @@ pub(crate) fn claim(bytes: &[u8], offset: u64) -> Option<(BlockType, BlockHandle
     let block_type = BlockType::from_u8(header.block_type)?;
     let handle = BlockHandle { offset, stored_len: header.stored_len, raw_len: header.raw_len };
     header.check(handle, block_type).is_ok().then_some((block_type, handle))
-}
-
-/// An empty buffer of this capacity; a lack of memory is an error and not the end.
-fn allocate(len: usize) -> io::Result<Vec<u8>> {
-    let mut buffer = Vec::new();
-    buffer.try_reserve_exact(len).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-    Ok(buffer)
 }
 
 /// Decompresses into the capacity of `out`.

@@ -28,191 +28,20 @@
 
 #![deny(clippy::indexing_slicing, clippy::expect_used, clippy::as_conversions)]
 
-use crate::format::codec::{put_u16, put_u32};
 use crate::format::key::{Kind, Seqno, behind, order};
 use crate::format::limits::{SEQNO_MAX, USER_KEY_BYTES_MAX};
 use crate::slice::Slice;
 use crate::sync::Arc;
 use crate::table::layout::{
-    FIXED_BYTES, FLAG_ALL_PUTS, FLAG_UNIQUE_KEYS, FLAG_WIDE, Fixed, HEAD_BYTES, Layout, to_usize,
+    FLAG_ALL_PUTS, FLAG_UNIQUE_KEYS, FLAG_WIDE, HEAD_BYTES, Layout, to_usize,
 };
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
 use std::cmp::Ordering;
 use std::iter::repeat_n;
 use std::ops::Range;
 
-/// Most entries in one block.
-pub(crate) const ENTRIES_MAX: usize = 65_535;
-
 /// A slot of the cache, with its lock and a mark, fills a cache line.
 const _: () = assert!(size_of::<DataBlock>() <= 56);
-
-/// Collects entries and writes them as one payload.
-#[derive(Debug)]
-pub(crate) struct DataBlockBuilder {
-    /// Full user keys, one behind the other.
-    keys: Vec<u8>,
-    values: Vec<u8>,
-    entries: Vec<Pending>,
-    has_unique_keys: bool,
-    tombstones: usize,
-}
-
-#[derive(Debug)]
-struct Pending {
-    key_end: usize,
-    value_end: usize,
-    seqno: Seqno,
-    kind: Kind,
-}
-
-impl DataBlockBuilder {
-    pub(crate) fn new() -> DataBlockBuilder {
-        DataBlockBuilder {
-            keys: Vec::new(),
-            values: Vec::new(),
-            entries: Vec::new(),
-            has_unique_keys: true,
-            tombstones: 0,
-        }
-    }
-
-    /// Requires: the entry sorts behind the last one, and there are fewer than [`ENTRIES_MAX`].
-    pub(crate) fn add(&mut self, user_key: &[u8], seqno: Seqno, kind: Kind, value: &[u8]) {
-        assert!(self.entries.len() < ENTRIES_MAX, "the count of entries has 16 bits");
-        self.keys.extend_from_slice(user_key);
-        self.values.extend_from_slice(value);
-        self.tombstones += usize::from(kind != Kind::Put);
-        let (key_end, value_end) = (self.keys.len(), self.values.len());
-        self.entries.push(Pending { key_end, value_end, seqno, kind });
-    }
-
-    /// A user key occurs twice here, or here and in a neighbour.
-    pub(crate) fn mark_repeated_key(&mut self) {
-        self.has_unique_keys = false;
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// Length of the payload, about.
-    pub(crate) fn size_bytes(&self) -> usize {
-        FIXED_BYTES + self.keys.len() + self.values.len() + self.entries.len() * 6
-    }
-
-    /// Whether every entry is a tombstone.
-    pub(crate) fn is_tombstones_only(&self) -> bool {
-        self.tombstones == self.entries.len()
-    }
-
-    /// Writes the payload over `out`, returns its flags and begins anew.
-    /// Requires: there is an entry.
-    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) -> u8 {
-        out.clear();
-        let prefix_len = self.common_prefix_len();
-        let suffix_bytes = self.keys.len() - prefix_len * self.entries.len();
-        let base = self.entries.iter().map(|entry| entry.seqno).min().unwrap_or_default();
-        let width = self.seqno_width(base);
-        let is_wide = suffix_bytes.max(self.values.len()) > usize::from(u16::MAX);
-        let flags = [
-            (self.tombstones == 0, FLAG_ALL_PUTS),
-            (self.has_unique_keys, FLAG_UNIQUE_KEYS),
-            (is_wide, FLAG_WIDE),
-        ];
-        let flags =
-            flags.iter().filter(|(is_set, _)| *is_set).fold(0, |flags, (_, flag)| flags | flag);
-        let fixed = Fixed {
-            n: narrow(self.entries.len()),
-            prefix_len: narrow(prefix_len),
-            flags,
-            seqno_width: u8::try_from(width).unwrap_or_default(),
-            base_seqno: base,
-            suffix_bytes: wide(suffix_bytes),
-            value_bytes: wide(self.values.len()),
-        };
-        fixed.encode(out);
-        if self.tombstones > 0 {
-            out.extend(self.entries.iter().map(|entry| entry.kind.to_u8()));
-        }
-        for entry in &self.entries {
-            let delta = (entry.seqno - base).to_le_bytes();
-            out.extend_from_slice(delta.get(..width).unwrap_or_default());
-        }
-        let mut dropped = 0;
-        for entry in &self.entries {
-            dropped += prefix_len;
-            let suffix_end = entry.key_end - dropped;
-            if is_wide {
-                put_u32(out, wide(suffix_end));
-                put_u32(out, wide(entry.value_end));
-            } else {
-                put_u16(out, narrow(suffix_end));
-                put_u16(out, narrow(entry.value_end));
-            }
-        }
-        out.extend_from_slice(self.keys.get(..prefix_len).unwrap_or_default());
-        let mut start = 0;
-        for entry in &self.entries {
-            let suffix = self.keys.get(start + prefix_len..entry.key_end);
-            out.extend_from_slice(suffix.unwrap_or_default());
-            start = entry.key_end;
-        }
-        out.extend_from_slice(&self.values);
-        self.clear();
-        flags
-    }
-
-    /// Keys are sorted, so what the first and the last share, all share.
-    fn common_prefix_len(&self) -> usize {
-        let first_end = self.entries.first().map_or(0, |entry| entry.key_end);
-        let last_start = match self.entries.len() {
-            0 | 1 => 0,
-            n => self.entries.get(n - 2).map_or(0, |entry| entry.key_end),
-        };
-        let first = self.keys.get(..first_end).unwrap_or_default();
-        let last = self.keys.get(last_start..).unwrap_or_default();
-        first.iter().zip(last).take_while(|(left, right)| left == right).count()
-    }
-
-    fn seqno_width(&self, base: Seqno) -> usize {
-        let largest = self.entries.iter().map(|entry| entry.seqno).max().unwrap_or_default();
-        match largest - base {
-            0 => 0,
-            1..=0xff => 1,
-            0x100..=0xffff => 2,
-            0x1_0000..=0xffff_ffff => 4,
-            _ => 8,
-        }
-    }
-
-    fn clear(&mut self) {
-        /// Buffers that one large value has grown are given back.
-        const KEPT_BYTES_MAX: usize = 1 << 20;
-        self.keys.clear();
-        self.values.clear();
-        self.values.shrink_to(KEPT_BYTES_MAX);
-        self.entries.clear();
-        self.has_unique_keys = true;
-        self.tombstones = 0;
-    }
-}
-
-fn narrow(len: usize) -> u16 {
-    let narrow = u16::try_from(len);
-    assert!(narrow.is_ok(), "checked before: the number has 16 bits");
-    narrow.unwrap_or_default()
-}
-
-fn wide(len: usize) -> u32 {
-    let wide = u32::try_from(len);
-    assert!(wide.is_ok(), "checked before: the number has 32 bits");
-    wide.unwrap_or_default()
-}
 
 /// A loaded block. A clone shares the bytes.
 #[derive(Clone, Debug)]
@@ -225,60 +54,32 @@ pub(crate) struct DataBlock {
 impl DataBlock {
     /// Reads the payload of a block. `Err` says which rule is broken.
     pub(crate) fn parse(payload: &[u8]) -> Result<DataBlock, &'static str> {
-        let layout =
+        let mut layout =
             Layout::decode(payload).ok_or("the lengths in a block contradict each other")?;
-        let mut bytes: Arc<[u8]> = repeat_n(0, layout.payload_start() + payload.len()).collect();
-        if let Some((_, room)) = own(&mut bytes).split_at_mut_checked(layout.payload_start()) {
-            room.copy_from_slice(payload);
+        let start = layout.payload_start();
+        let part =
+            |from: usize, to: usize| payload.get(from - start..to - start).unwrap_or_default();
+        check_kinds(part(layout.kinds(), layout.deltas()))?;
+        let ends = to_usize(layout.ends);
+        layout.max_seqno =
+            max_seqno(layout.base_seqno, layout.width(), part(layout.deltas(), ends))?;
+        let mut bytes: Arc<[u8]> = repeat_n(0, start + payload.len()).collect();
+        let Some((heads, room)) = own(&mut bytes).split_at_mut_checked(start) else {
+            unreachable!("the heads were made room for")
+        };
+        room.copy_from_slice(payload);
+        let suffixes = part(to_usize(layout.suffixes), to_usize(layout.values));
+        let suffix_len_max =
+            USER_KEY_BYTES_MAX.saturating_sub(to_usize(layout.suffixes - layout.prefix));
+        let values_len = start + payload.len() - to_usize(layout.values);
+        let entries = Entries { suffixes, suffix_len_max, values_len };
+        let ends = part(ends, to_usize(layout.prefix));
+        if layout.flags & FLAG_WIDE == 0 {
+            entries.check(ends.as_chunks().0.iter().map(narrow_ends), heads.as_chunks_mut().0)?;
+        } else {
+            entries.check(ends.as_chunks().0.iter().map(wide_ends), heads.as_chunks_mut().0)?;
         }
-        let mut block = DataBlock { bytes, layout };
-        block.check_ends()?;
-        block.check_kinds()?;
-        block.check_seqnos()?;
-        let heads: Vec<u32> = (0..block.len()).map(|index| head(block.suffix(index))).collect();
-        if !heads.is_sorted() {
-            return Err("the keys of a block are not sorted");
-        }
-        for (room, head) in own(&mut block.bytes).chunks_exact_mut(HEAD_BYTES).zip(heads) {
-            LittleEndian::write_u32(room, head);
-        }
-        Ok(block)
-    }
-
-    fn check_ends(&self) -> Result<(), &'static str> {
-        let Layout { prefix, suffixes, values, .. } = self.layout;
-        let suffix_len_max = USER_KEY_BYTES_MAX.saturating_sub(to_usize(suffixes - prefix));
-        let mut before = (0, 0);
-        for index in 0..self.len() {
-            let after = self.ends(index);
-            if after.0 < before.0 || after.1 < before.1 || after.0 - before.0 > suffix_len_max {
-                return Err("the entries of a block overlap");
-            }
-            before = after;
-        }
-        let values_len = self.bytes.len() - to_usize(values);
-        if before != (to_usize(values - suffixes), values_len) {
-            return Err("the entries of a block do not fill it");
-        }
-        Ok(())
-    }
-
-    fn check_kinds(&self) -> Result<(), &'static str> {
-        let kinds = self.bytes.get(self.layout.kinds()..self.layout.deltas()).unwrap_or_default();
-        let is_known = |&number: &u8| entry_kind(number).is_some();
-        if kinds.iter().all(is_known) { Ok(()) } else { Err("an entry has an unknown kind") }
-    }
-
-    fn check_seqnos(&mut self) -> Result<(), &'static str> {
-        let room = SEQNO_MAX - self.layout.base_seqno;
-        for index in 0..self.len() {
-            let delta = self.delta(index);
-            if delta > room {
-                return Err("an entry has a seqno above the largest");
-            }
-            self.layout.max_seqno = self.layout.max_seqno.max(self.layout.base_seqno + delta);
-        }
-        Ok(())
+        Ok(DataBlock { bytes, layout })
     }
 
     /// Number of entries.
@@ -410,15 +211,11 @@ impl DataBlock {
 
     #[inline]
     fn ends(&self, index: usize) -> (usize, usize) {
+        let ends = self.bytes.get(to_usize(self.layout.ends)..).unwrap_or_default();
         if self.layout.flags & FLAG_WIDE == 0 {
-            let at = to_usize(self.layout.ends) + index * 4;
-            let both = self.bytes.get(at..at + 4).map_or(0, LittleEndian::read_u32);
-            (to_usize(both & 0xffff), to_usize(both >> 16))
+            ends.as_chunks().0.get(index).map_or((0, 0), narrow_ends)
         } else {
-            let at = to_usize(self.layout.ends) + index * 8;
-            let suffix = self.bytes.get(at..at + 4).map_or(0, LittleEndian::read_u32);
-            let value = self.bytes.get(at + 4..at + 8).map_or(0, LittleEndian::read_u32);
-            (to_usize(suffix), to_usize(value))
+            ends.as_chunks().0.get(index).map_or((0, 0), wide_ends)
         }
     }
 
@@ -434,6 +231,86 @@ impl DataBlock {
             _ => 0,
         }
     }
+}
+
+/// What is checked of entries one after the other.
+struct Entries<'a> {
+    suffixes: &'a [u8],
+    suffix_len_max: usize,
+    values_len: usize,
+}
+
+impl Entries<'_> {
+    /// Checks the ends of all entries, and fills in their heads.
+    fn check(
+        &self,
+        ends: impl Iterator<Item = (usize, usize)>,
+        heads: &mut [[u8; HEAD_BYTES]],
+    ) -> Result<(), &'static str> {
+        let (mut suffix_start, mut value_start, mut last) = (0, 0, 0);
+        let mut is_sorted = true;
+        for ((suffix_end, value_end), room) in ends.zip(heads) {
+            // `None` if the end lies before the start, too.
+            let suffix = self.suffixes.get(suffix_start..suffix_end);
+            let suffix = suffix.filter(|suffix| suffix.len() <= self.suffix_len_max);
+            let (Some(suffix), true) = (suffix, value_end >= value_start) else {
+                return Err("the entries of a block overlap");
+            };
+            let head = head(suffix);
+            LittleEndian::write_u32(room, head);
+            is_sorted &= head >= last;
+            (suffix_start, value_start, last) = (suffix_end, value_end, head);
+        }
+        match (suffix_start, value_start) == (self.suffixes.len(), self.values_len) {
+            false => Err("the entries of a block do not fill it"),
+            true if !is_sorted => Err("the keys of a block are not sorted"),
+            true => Ok(()),
+        }
+    }
+}
+
+#[inline]
+fn narrow_ends(bytes: &[u8; 4]) -> (usize, usize) {
+    let both = LittleEndian::read_u32(bytes);
+    (to_usize(both & 0xffff), to_usize(both >> 16))
+}
+
+#[inline]
+fn wide_ends(bytes: &[u8; 8]) -> (usize, usize) {
+    let both = LittleEndian::read_u64(bytes);
+    let low = u32::try_from(both & 0xffff_ffff).unwrap_or_default();
+    let high = u32::try_from(both >> 32).unwrap_or_default();
+    (to_usize(low), to_usize(high))
+}
+
+fn check_kinds(kinds: &[u8]) -> Result<(), &'static str> {
+    let is_known = |&number: &u8| entry_kind(number).is_some();
+    if kinds.iter().all(is_known) { Ok(()) } else { Err("an entry has an unknown kind") }
+}
+
+/// The largest seqno of a block whose deltas have this width.
+fn max_seqno(base: Seqno, width: usize, deltas: &[u8]) -> Result<Seqno, &'static str> {
+    let largest = match width {
+        1 => deltas.iter().copied().max().map(u64::from),
+        2 => deltas
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|delta| LittleEndian::read_u16(delta))
+            .max()
+            .map(u64::from),
+        4 => deltas
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|delta| LittleEndian::read_u32(delta))
+            .max()
+            .map(u64::from),
+        8 => deltas.as_chunks::<8>().0.iter().map(|delta| LittleEndian::read_u64(delta)).max(),
+        _ => None,
+    };
+    let largest = base.checked_add(largest.unwrap_or_default());
+    largest.filter(|&seqno| seqno <= SEQNO_MAX).ok_or("an entry has a seqno above the largest")
 }
 
 /// The bytes of a block that nobody else has seen yet.

@@ -20,7 +20,8 @@
 use crate::format::codec::Reader;
 use crate::format::key::{Kind, SEQNO_LATEST};
 use crate::table::block::{BlockHandle, BlockType};
-use crate::table::data_block::{DataBlock, DataBlockBuilder, ENTRIES_MAX};
+use crate::table::data_block::DataBlock;
+use crate::table::data_block_builder::{DataBlockBuilder, ENTRIES_MAX};
 
 /// Entries of one partition; the last one may have fewer.
 pub(crate) const PARTITION_ENTRIES: usize = 256;
@@ -194,7 +195,8 @@ pub(crate) fn find(block: &DataBlock, user_key: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use crate::format::key::Kind;
-    use crate::table::data_block::{DataBlock, DataBlockBuilder};
+    use crate::table::data_block::DataBlock;
+    use crate::table::data_block_builder::DataBlockBuilder;
     use crate::table::index::{IndexEntry, separator};
     use proptest::prelude::*;
 

@@ -11,9 +11,11 @@
 
 pub(crate) mod block;
 mod blocked;
+mod buffer;
 pub(crate) mod context;
 pub(crate) mod cursor;
 pub(crate) mod data_block;
+pub(crate) mod data_block_builder;
 pub(crate) mod examine;
 pub(crate) mod filter;
 pub(crate) mod footer;

@@ -21,7 +21,7 @@ use crate::seeded::{Bug, is_seeded};
 use crate::sync::Arc;
 use crate::table::block::{BlockEncoder, BlockHandle, BlockType};
 use crate::table::context::TableContext;
-use crate::table::data_block::{DataBlockBuilder, ENTRIES_MAX};
+use crate::table::data_block_builder::{DataBlockBuilder, ENTRIES_MAX};
 use crate::table::filter::FilterBuilder;
 use crate::table::footer::{Directory, FOOTER_BYTES, Footer};
 use crate::table::index::{FLAG_TOMBSTONES_ONLY, IndexBuilder, IndexEntry, separator};

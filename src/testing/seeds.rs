@@ -9,7 +9,7 @@ use crate::fs::{FileSystem, SimulatedFileSystem};
 use crate::manifest::{CleanClose, Edit, KeyspaceFacts, ManifestWriter, State};
 use crate::sync::Arc;
 use crate::table::block::{BlockType, HEADER_BYTES as BLOCK_BYTES};
-use crate::table::data_block::DataBlockBuilder;
+use crate::table::data_block_builder::DataBlockBuilder;
 use crate::table::filter::FilterBuilder;
 use crate::table::footer::FOOTER_BYTES;
 use crate::table::{Compression, FilterKind, TableContext, TableOptions, TableWriter};

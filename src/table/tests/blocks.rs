@@ -1,7 +1,10 @@
 //! Single payloads: what a builder wrote is parsed back, and other bytes never cause a panic.
 
 use crate::format::key::{Kind, SEQNO_LATEST, compare};
-use crate::table::data_block::{DataBlock, DataBlockBuilder};
+use crate::format::limits::USER_KEY_BYTES_MAX;
+use crate::table::data_block::DataBlock;
+use crate::table::data_block_builder::DataBlockBuilder;
+use crate::table::layout::FIXED_BYTES;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -100,5 +103,54 @@ proptest! {
         if let Ok(block) = DataBlock::parse(&bytes) {
             touch(&block);
         }
+    }
+}
+
+#[test]
+fn each_rule_of_the_ends_is_named_when_it_is_broken() {
+    let mut builder = DataBlockBuilder::new();
+    for key in [b"aa", b"ab", b"ba"] {
+        builder.add(key, 5, Kind::Put, b"value");
+    }
+    let mut good = Vec::new();
+    builder.finish(&mut good);
+    assert_eq!(DataBlock::parse(&good).unwrap().len(), 3);
+    // All have one seqno and none is a tombstone: the ends follow at once, u16 each.
+    let with_end = |entry: usize, of_value: bool, end: u8| {
+        let mut payload = good.clone();
+        payload[FIXED_BYTES + entry * 4 + if of_value { 2 } else { 0 }] = end;
+        DataBlock::parse(&payload).unwrap_err()
+    };
+    assert_eq!(with_end(1, false, 1), "the entries of a block overlap");
+    assert_eq!(with_end(1, false, 7), "the entries of a block overlap");
+    assert_eq!(with_end(1, true, 4), "the entries of a block overlap");
+    assert_eq!(with_end(1, true, 16), "the entries of a block overlap");
+    assert_eq!(with_end(2, false, 5), "the entries of a block do not fill it");
+    assert_eq!(with_end(2, true, 14), "the entries of a block do not fill it");
+    let last = good.len() - 3 * 5 - 2;
+    let mut unsorted = good.clone();
+    unsorted[last] = b'A';
+    assert_eq!(DataBlock::parse(&unsorted).unwrap_err(), "the keys of a block are not sorted");
+
+    builder.add(b"a", 5, Kind::Put, b"");
+    builder.add(&vec![b'b'; USER_KEY_BYTES_MAX + 1], 5, Kind::Put, b"");
+    let mut long = Vec::new();
+    builder.finish(&mut long);
+    assert_eq!(DataBlock::parse(&long).unwrap_err(), "the entries of a block overlap");
+}
+
+#[test]
+fn the_largest_seqno_is_known_whatever_the_width_of_the_others() {
+    for apart in [0, 200, 60_000, 1 << 20, 1 << 40] {
+        let mut builder = DataBlockBuilder::new();
+        let seqnos = [7, 7 + apart, 7 + apart / 2];
+        for (key, seqno) in [b"a", b"b", b"c"].into_iter().zip(seqnos) {
+            builder.add(key, seqno, Kind::Put, b"");
+        }
+        let mut payload = Vec::new();
+        builder.finish(&mut payload);
+        let block = DataBlock::parse(&payload).unwrap();
+        assert_eq!(block.max_seqno(), 7 + apart);
+        assert_eq!([0, 1, 2].map(|index| block.seqno(index)), seqnos);
     }
 }
