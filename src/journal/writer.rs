@@ -13,7 +13,7 @@ use crate::format::checksum::crc32;
 use crate::format::codec::usize_to_u64;
 use crate::format::record::{HEADER_BYTES, Place, RecordHeader, RecordType};
 use crate::fs::{Append, Syncer};
-use crate::journal::marker::Marker;
+use crate::journal::marker::{MARKER_PAYLOAD_BYTES, Marker};
 use crate::sync::Arc;
 use std::path::{Path, PathBuf};
 
@@ -98,6 +98,17 @@ impl JournalWriter {
     /// they come, and it is they that fail.
     pub(crate) fn reserve(&mut self, bytes: u64) {
         self.file.reserve(bytes).unwrap_or_default();
+    }
+
+    /// Takes room for a marker. A full disk would keep a piece of one, and that looks like the torn end of
+    /// something that mattered.
+    ///
+    /// # Errors
+    /// There is no such room. Nothing was written, and the file can still be appended to.
+    pub(crate) fn reserve_marker(&mut self) -> Result<()> {
+        let end = self.end + usize_to_u64(HEADER_BYTES + MARKER_PAYLOAD_BYTES);
+        let reserved = self.file.reserve(end);
+        reserved.map_err(|source| Error::io_at("reserve a marker", &self.path, self.end, source))
     }
 
     /// Appends a marker: it says that `synced_upto` bytes are durable, and takes the last place,

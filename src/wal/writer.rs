@@ -121,6 +121,14 @@ impl SegmentWriter {
         Ok(end)
     }
 
+    /// Takes room for a marker; without it there must be none.
+    ///
+    /// # Errors
+    /// There is no room. Nothing was written, and the segment can still be appended to.
+    pub(crate) fn reserve_marker(&mut self) -> Result<()> {
+        self.journal.reserve_marker()
+    }
+
     /// Appends a marker that states `synced_upto` bytes to be durable. The same duty holds as for
     /// a batch: all segments before are durable too.
     pub(crate) fn append_marker(&mut self, synced_upto: u64) -> Result<u64> {

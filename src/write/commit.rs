@@ -200,7 +200,11 @@ impl Committer {
         if line.position() != position {
             return Ok(false);
         }
-        let marked = line.append_marker()?;
+        let marked = match line.append_marker() {
+            // It waits for room, as it waited for rest.
+            Err(error) if error.kind() == ErrorKind::DiskFull => return Ok(false),
+            marked => marked?,
+        };
         drop(line);
         self.sync_to(marked)?;
         Ok(true)

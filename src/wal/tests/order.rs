@@ -1,5 +1,6 @@
 //! Which segments count, and in which order.
 
+use crate::error::ErrorKind;
 use crate::fs::{CrashProfile, FileSystem, SimulatedFileSystem};
 use crate::wal::tests::{
     DATABASE, Log, RESERVE_BYTES, corruption, directory, read, read_with, wal,
@@ -163,4 +164,27 @@ fn dropped_bytes_are_kept_beside_older_copies() {
         assert_eq!(after.read(name).unwrap(), expected);
         assert_eq!(after.read(wal(1)).unwrap(), bytes);
     }
+}
+
+/// A disk that is nearly full would keep a piece of the marker, which looks like a torn commit.
+#[test]
+fn a_marker_that_has_no_room_leaves_nothing_behind() {
+    let mut log = Log::new();
+    let begin = log.writer.end();
+    log.put(&[b""]);
+    let overhead = log.writer.end() - begin;
+    // Ten bytes of the reserved room are left, and nothing of the disk.
+    let rest = RESERVE_BYTES - log.writer.end() - overhead - 10;
+    log.put(&[&vec![b'x'; usize::try_from(rest).unwrap()]]).sync();
+    log.fs.set_capacity(Some(1 << 20));
+    let used = (1 << 20) - log.fs.free_space(directory()).unwrap();
+    log.fs.set_capacity(Some(used));
+    let (end, before) = (log.writer.end(), log.bytes(1));
+    assert_eq!(log.writer.reserve_marker().unwrap_err().kind(), ErrorKind::DiskFull);
+    assert_eq!((log.writer.end(), log.bytes(1)), (end, before));
+    log.fs.set_capacity(None);
+    log.writer.reserve_marker().unwrap();
+    log.mark().put(&[b"more"]);
+    let (values, replayed) = log.read();
+    assert!(values == log.values && replayed.unwrap().is_clean());
 }
