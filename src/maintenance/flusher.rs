@@ -7,6 +7,7 @@ use crate::compaction::flush::FlushJob;
 use crate::compaction::sieve::Progress;
 use crate::error::Result;
 use crate::format::filename::FileName;
+use crate::fs::FileSystem;
 use crate::maintenance::install;
 use crate::manifest::Edit;
 use crate::memtable::Memtable;
@@ -24,6 +25,12 @@ const SETTLE_POLL: Duration = Duration::from_millis(1);
 
 /// A smaller flush says more about the latency of a sync than about how much a flusher gets done.
 const RATE_BYTES_MIN: u64 = 1 << 20;
+
+/// Between two pieces of a memtable that is freed: long enough for a writer to wake up and allocate.
+const FREEING_PAUSE: Duration = Duration::from_micros(20);
+
+/// How many pauses to wait for readers that have just begun or are about to end.
+const READERS_PATIENCE: u32 = 50;
 
 /// Turns sealed memtables into tables.
 pub(crate) struct Flusher {
@@ -69,6 +76,17 @@ impl Flusher {
     }
 }
 
+/// Frees a flushed memtable at leisure. Readers may still have it: if they keep it, the last of them frees it.
+fn free(fs: &dyn FileSystem, mut memtable: Arc<Memtable>) {
+    for _ in 0..READERS_PATIENCE {
+        match Arc::try_unwrap(memtable) {
+            Ok(own) => return own.dismantle(|| fs.sleep(FREEING_PAUSE)),
+            Err(shared) => memtable = shared,
+        }
+        fs.sleep(FREEING_PAUSE);
+    }
+}
+
 impl Worker for Flusher {
     fn duty(&self) -> Duty {
         Duty::Flush
@@ -99,6 +117,9 @@ impl Worker for Flusher {
         }
         self.store.counters.flushes.add(1);
         self.store.counters.flush_bytes.add(bytes);
+        let Running { memtable, job, .. } = running;
+        drop(job);
+        free(&*self.store.fs, memtable);
         Ok(Step::Finished)
     }
 }

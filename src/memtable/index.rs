@@ -32,6 +32,9 @@ use std::ops::Bound;
 /// its part of a leaf that is three quarters full.
 pub(crate) const ENTRY_BYTES: usize = RECORD_HEADER_BYTES + size_of::<Leaf>() / (CAPACITY * 3 / 4);
 
+/// Leaves that are freed without a pause: in some ten microseconds.
+const LEAVES_A_PIECE: usize = 64;
+
 /// See the module's caption.
 pub(crate) struct Index {
     list: base::SkipList<Slot, Arc<Leaf>>,
@@ -69,6 +72,18 @@ impl Index {
             len: AtomicUsize::new(0),
             arena: Arena::new(),
         }
+    }
+
+    /// Frees it piece by piece, with `pause` between pieces of some leaves.
+    pub(crate) fn dismantle(self, mut pause: impl FnMut()) {
+        let Index { list, arena, .. } = self;
+        for (count, (_, leaf)) in list.into_iter().enumerate() {
+            drop(leaf);
+            if count % LEAVES_A_PIECE == LEAVES_A_PIECE - 1 {
+                pause();
+            }
+        }
+        drop(arena);
     }
 
     /// Number of entries; exact when no insert is under way.

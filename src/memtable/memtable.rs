@@ -61,6 +61,14 @@ impl Memtable {
         self
     }
 
+    /// Frees its memory piece by piece, and calls `pause` between pieces.
+    ///
+    /// Freeing it at once takes milliseconds in which one lock of the allocator is taken again and again:
+    /// whoever allocates meanwhile, like the writers that filled it, hardly ever gets that lock.
+    pub(crate) fn dismantle(mut self, pause: impl FnMut()) {
+        std::mem::replace(&mut self.index, Index::new()).dismantle(pause);
+    }
+
     /// Number of the WAL segment whose records it holds.
     pub(crate) fn segment(&self) -> u64 {
         self.segment

@@ -210,6 +210,23 @@ fn a_huge_value_is_kept_and_counted() {
 }
 
 #[test]
+fn a_memtable_is_dismantled_piece_by_piece_and_to_the_end() {
+    let before = arena::tests::live_bytes();
+    let memtable = Memtable::new(1);
+    // Ascending keys fill leaves to the end, 64 entries each.
+    let leaves = if cfg!(miri) { 70 } else { 200_u64 };
+    for number in 0..leaves * 64 {
+        let key = user_key(0, format!("{number:08}").as_bytes());
+        memtable.insert(&key, number + 1, Kind::Put, b"value");
+    }
+    assert!(arena::tests::live_bytes() > before);
+    let mut pauses = 0;
+    memtable.dismantle(|| pauses += 1);
+    assert_eq!(arena::tests::live_bytes(), before);
+    assert!(pauses >= leaves / 64, "{pauses} pauses");
+}
+
+#[test]
 fn dropping_the_last_holder_frees_the_bytes_and_a_cursor_is_a_holder() {
     let before = arena::tests::live_bytes();
     let memtable = Arc::new(Memtable::new(1));
