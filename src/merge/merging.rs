@@ -191,7 +191,7 @@ impl<C: Cursor> MergingCursor<C> {
             let met = compare(first, &sources[second], direction);
             if met.leads {
                 line.stay(met.same_key);
-                *lead += 1;
+                *lead = lead.saturating_add(1);
             } else {
                 line.step_back(met.same_key, |other| compare(first, &sources[other], direction));
                 *lead = 0;
