@@ -6,6 +6,7 @@ use crate::format::key::Seqno;
 use crate::state::keyspaces::KeyspaceCell;
 use crate::state::settings::Durability;
 use crate::state::view::View;
+use crate::state::view_cell::HeldView;
 use crate::sync::Arc;
 use crate::write::commit::keyspace_gone;
 
@@ -64,6 +65,16 @@ impl Keyspace {
         let store = &self.engine.store;
         let (view, seqno) = store.view.read_at(&store.sequence);
         Ok(Moment { view, seqno })
+    }
+
+    /// The present moment of the tree, for a read that is over soon.
+    pub(crate) fn glance(&self) -> Result<(HeldView<'_>, Seqno)> {
+        self.check_read()?;
+        if self.cell.is_gone() {
+            return Err(keyspace_gone(&self.cell.name));
+        }
+        let store = &self.engine.store;
+        Ok(store.view.hold_at(&store.sequence))
     }
 
     /// An earlier moment: a snapshot keeps what it needs alive.

@@ -4,7 +4,7 @@ use crate::db::batch::Batch;
 use crate::db::bounds::{HalfOpen, KeyRange};
 use crate::db::cursor::Cursor;
 use crate::db::iter::Iter;
-use crate::db::keyspace::{Keyspace, Moment};
+use crate::db::keyspace::Keyspace;
 use crate::error::Result;
 use crate::format::key::user_key;
 use crate::read::get;
@@ -28,7 +28,7 @@ impl Keyspace {
     /// # Errors
     /// `Corruption` or `Io` if a block cannot be read; `Invalid` if the keyspace was dropped; `Closed`.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Slice>> {
-        let Moment { view, seqno } = self.now()?;
+        let (view, seqno) = self.glance()?;
         get::get(&view, &user_key(self.cell().id, key.as_ref()), seqno)
     }
 

@@ -19,4 +19,6 @@ pub(crate) mod snapshots;
 pub(crate) mod store;
 pub(crate) mod trash;
 pub(crate) mod view;
+pub(crate) mod view_cell;
+mod view_slots;
 pub(crate) mod worker;

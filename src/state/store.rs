@@ -17,7 +17,7 @@ use crate::state::settings::Settings;
 use crate::state::signals::Signals;
 use crate::state::snapshots::Snapshots;
 use crate::state::trash::Trash;
-use crate::state::view::ViewCell;
+use crate::state::view_cell::ViewCell;
 use crate::sync::Arc;
 use crate::table::TableContext;
 use std::path::PathBuf;

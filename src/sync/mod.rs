@@ -12,7 +12,7 @@ pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 #[cfg(not(shuttle))]
 pub(crate) use std::sync::{OnceLock, atomic};
 #[cfg(not(shuttle))]
-pub(crate) use std::thread;
+pub(crate) use std::{thread, thread_local};
 
 #[cfg(shuttle)]
 mod shuttle;
@@ -21,4 +21,4 @@ pub(crate) use crate::sync::shuttle::{Condvar, Mutex, MutexGuard, OnceLock, RwLo
 #[cfg(all(test, shuttle))]
 pub(crate) use crate::sync::shuttle::{explore, explore_fairly};
 #[cfg(shuttle)]
-pub(crate) use ::shuttle::{sync::atomic, thread};
+pub(crate) use ::shuttle::{sync::atomic, thread, thread_local};

@@ -42,16 +42,16 @@ impl Handle {
     }
 
     /// The open table. An error is not remembered: the next call tries again.
-    pub(crate) fn table(&self) -> Result<Arc<Table>> {
+    pub(crate) fn table(&self) -> Result<&Arc<Table>> {
         if let Some(table) = self.table.get() {
-            return Ok(Arc::clone(table));
+            return Ok(table);
         }
         let _opening = self.opening.lock();
         if let Some(table) = self.table.get() {
-            return Ok(Arc::clone(table));
+            return Ok(table);
         }
         let table = Arc::new(Table::open(&self.context, &self.facts)?);
-        Ok(Arc::clone(self.table.get_or_init(|| table)))
+        Ok(self.table.get_or_init(|| table))
     }
 
     /// No durable version names the table any more: its file may go when its last holder does.

@@ -17,7 +17,8 @@ use crate::state::sequence::Sequence;
 use crate::state::settings::Durability;
 use crate::state::signals::Signals;
 use crate::state::snapshots::Snapshots;
-use crate::state::view::{Parts, ViewCell};
+use crate::state::view::Parts;
+use crate::state::view_cell::ViewCell;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, explore, explore_fairly, thread};
 use crate::table::TableContext;
@@ -162,7 +163,14 @@ fn shuttle_view_a_read_finds_what_its_moment_shows() {
             let (seen, seqno) = view.read_at(&sequence);
             let found = seen.active.get(KEY, seqno).map(|(seqno, ..)| seqno);
             assert_eq!(found, Some(seqno));
+            // The second one finds what the first one has put back, or what was swapped in meanwhile.
+            for _ in 0..2 {
+                let (seen, seqno) = view.hold_at(&sequence);
+                let found = seen.active.get(KEY, seqno).map(|(seqno, ..)| seqno);
+                assert_eq!(found, Some(seqno));
+            }
         });
+        assert_eq!(Arc::strong_count(&first), 1, "nobody keeps a view that was replaced");
     });
 }
 

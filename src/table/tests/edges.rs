@@ -226,7 +226,8 @@ fn a_handle_opens_once_and_forgets_errors() {
     assert_eq!(handle.table().unwrap_err().kind(), ErrorKind::Corruption);
     fs.write_raw("/d/000009.sst", bytes);
     let tables: Vec<Arc<Table>> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| handle.table().unwrap())).collect();
+        let threads: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| Arc::clone(handle.table().unwrap()))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert!(tables.iter().all(|table| Arc::ptr_eq(table, &tables[0])));
