@@ -58,10 +58,7 @@ impl Keyspace {
 
     /// The present moment of the tree.
     pub(crate) fn now(&self) -> Result<Moment> {
-        self.check_read()?;
-        if self.cell.is_gone() {
-            return Err(keyspace_gone(&self.cell.name));
-        }
+        self.check_present()?;
         let store = &self.engine.store;
         let (view, seqno) = store.view.read_at(&store.sequence);
         Ok(Moment { view, seqno })
@@ -69,10 +66,7 @@ impl Keyspace {
 
     /// The present moment of the tree, for a read that is over soon.
     pub(crate) fn glance(&self) -> Result<(HeldView<'_>, Seqno)> {
-        self.check_read()?;
-        if self.cell.is_gone() {
-            return Err(keyspace_gone(&self.cell.name));
-        }
+        self.check_present()?;
         let store = &self.engine.store;
         Ok(store.view.hold_at(&store.sequence))
     }
@@ -81,6 +75,12 @@ impl Keyspace {
     pub(crate) fn at(&self, seqno: Seqno) -> Result<Moment> {
         self.check_read()?;
         Ok(Moment { view: self.engine.store.view.load(), seqno })
+    }
+
+    /// Whether the present may be read: the database is open, and the keyspace was not dropped.
+    fn check_present(&self) -> Result<()> {
+        self.check_read()?;
+        if self.cell.is_gone() { Err(keyspace_gone(&self.cell.name)) } else { Ok(()) }
     }
 
     fn check_read(&self) -> Result<()> {
