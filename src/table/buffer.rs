@@ -29,7 +29,9 @@ impl Buffer {
     /// # Errors
     /// `OutOfMemory`: it is an error like others, and not the end.
     pub(crate) fn with_room_for(len: usize) -> io::Result<Buffer> {
-        let mut bytes = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
+        // A destructor that reads while its thread ends finds no place any more.
+        let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
+        let mut bytes = spare.ok().flatten().unwrap_or_default();
         let missing = len.saturating_sub(bytes.len());
         let reserved = bytes.try_reserve_exact(missing);
         reserved.map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
@@ -63,7 +65,7 @@ impl Drop for Buffer {
                 spare.push(bytes);
             }
         };
-        // While a thread ends there may be no place any more: then it is freed.
+        // Without a place it is freed.
         SPARE.try_with(keep).unwrap_or_default();
     }
 }
