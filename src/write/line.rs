@@ -195,7 +195,7 @@ impl Line {
     /// Appends a marker that says how much is durable, so that the last record is no longer the last.
     ///
     /// # Errors
-    /// `DiskFull` without any change if there is no room for it; else the segment is spoiled.
+    /// There is no room for it, and nothing has changed; or the append failed, and the segment is spoiled.
     pub(crate) fn append_marker(&mut self) -> Result<Position> {
         self.writer.reserve_marker()?;
         let appended = self.writer.append_marker(self.synced_upto());
