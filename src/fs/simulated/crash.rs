@@ -127,7 +127,7 @@ fn drop_orphans(names: &mut Tree) {
     let all = names.clone();
     let is_rooted = |path: &Path| {
         let mut above = path.ancestors().skip(1);
-        above.all(|directory| all.get(directory) == Some(&Entry::Directory))
+        above.all(|directory| all.get(directory.as_os_str()) == Some(&Entry::Directory))
     };
     names.retain(|path, _| is_rooted(path));
 }

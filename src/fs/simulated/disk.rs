@@ -5,26 +5,26 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::fs::simulated::content::Content;
-use crate::fs::simulated::names::{Change, Entry, Names, NodeId, Tree};
+use crate::fs::simulated::names::{Change, Entry, Name, Names, NodeId, Tree};
 use crate::sync::Arc;
 
 /// One change of a disk.
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
-    MakeDirectory(PathBuf),
-    Create(PathBuf, NodeId),
+    MakeDirectory(Name),
+    Create(Name, NodeId),
     Append(NodeId, Arc<[u8]>),
     Reserve(NodeId, u64),
     Sync(NodeId),
     SyncFailed(NodeId),
-    Rename(PathBuf, PathBuf),
-    Remove(PathBuf),
-    SyncDirectory(PathBuf),
+    Rename(Name, Name),
+    Remove(Name),
+    SyncDirectory(Name),
     /// Somebody put these bytes there behind everyone's back; they are durable at once.
-    Doctor(PathBuf, NodeId, Arc<[u8]>),
+    Doctor(Name, NodeId, Arc<[u8]>),
 }
 
 /// One file. Invariants: (1) `synced <= content.end()`; (2) `synced_size <= content.size()`.
@@ -59,7 +59,7 @@ impl Disk {
     }
 
     pub(crate) fn entry(&self, path: &Path) -> Option<Entry> {
-        self.names.now().get(path).copied()
+        self.names.entry(path)
     }
 
     pub(crate) fn file(&self, path: &Path) -> Option<NodeId> {
@@ -115,7 +115,7 @@ impl Disk {
         }
     }
 
-    fn doctor(&mut self, path: &Path, id: NodeId, bytes: &Arc<[u8]>) {
+    fn doctor(&mut self, path: &Name, id: NodeId, bytes: &Arc<[u8]>) {
         let node = self.nodes.entry(id).or_default();
         let node = Arc::make_mut(node);
         node.content = Content::default();
@@ -124,7 +124,7 @@ impl Disk {
         node.synced_size = node.content.size();
         node.lost.clear();
         if self.file(path) != Some(id) {
-            let link = Change::Link(path.to_path_buf(), Entry::File(id));
+            let link = Change::Link(path.clone(), Entry::File(id));
             self.names.change_durably(link);
         }
     }

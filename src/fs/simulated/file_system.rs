@@ -1,8 +1,9 @@
 //! [`SimulatedFileSystem`]: the face of the simulation.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -239,6 +240,12 @@ impl fmt::Debug for SimulatedFileSystem {
     }
 }
 
+// Byte by byte, as names are ordered: a stranger's `/db-old` may stand between `/db` and `/db/CURRENT`.
+fn has_prefix(path: &Path, prefix: &Path) -> bool {
+    let prefix = prefix.as_os_str().as_encoded_bytes();
+    path.as_os_str().as_encoded_bytes().starts_with(prefix)
+}
+
 impl FileSystem for SimulatedFileSystem {
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         self.state().make_directories(&resolve(path))
@@ -250,11 +257,8 @@ impl FileSystem for SimulatedFileSystem {
         state.check_directory(&directory)?;
         let names = state.disk().names.now();
         let below = names
-            .range::<Path, _>((
-                std::ops::Bound::Excluded(directory.as_path()),
-                std::ops::Bound::Unbounded,
-            ))
-            .take_while(|(path, _)| path.starts_with(&directory));
+            .range::<OsStr, _>((Bound::Excluded(directory.as_os_str()), Bound::Unbounded))
+            .take_while(|(path, _)| has_prefix(path, &directory));
         let inside = below.filter(|(path, _)| path.parent() == Some(&directory));
         let entries = inside.map(|(path, entry)| DirEntry {
             name: path.file_name().unwrap_or_default().to_os_string(),

@@ -48,6 +48,10 @@ impl History {
 
     /// The disk as it was after the first `index` moments. Requires: `index <= len()`.
     pub(crate) fn disk_at(&mut self, index: usize) -> Disk {
+        self.visit(index).clone()
+    }
+
+    fn visit(&mut self, index: usize) -> &Disk {
         assert!(index <= self.len(), "moment {index} of a history of {}", self.len());
         let (from, mut disk) = match self.visited.take() {
             Some((from, disk)) if from <= index => (from, disk),
@@ -58,8 +62,7 @@ impl History {
                 disk.apply(operation);
             }
         }
-        self.visited = Some((index, disk.clone()));
-        disk
+        &self.visited.insert((index, disk)).1
     }
 
     /// Requires: `index <= len()`.
@@ -81,8 +84,7 @@ impl History {
         match self.moments[index].clone() {
             Moment::Observed(event) => format!("{event:?}"),
             Moment::Changed(operation) => {
-                let disk = self.disk_at(index + 1);
-                format!("{}", Described(&operation, &disk))
+                Described(&operation, self.visit(index + 1)).to_string()
             }
         }
     }
@@ -96,7 +98,7 @@ impl fmt::Display for Described<'_> {
         let named = |id: &NodeId| {
             let mut all = disk.names.now().iter();
             all.find(|(_, entry)| **entry == Entry::File(*id))
-                .map_or(Path::new("(removed)"), |(path, _)| path)
+                .map_or(Path::new("(removed)"), |(path, _)| &**path)
         };
         match operation {
             Operation::MakeDirectory(path) => write!(to, "make directory {}", path.display()),

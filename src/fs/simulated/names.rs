@@ -3,11 +3,49 @@
 //! Every change of a name is kept in order, with marks that say what made it durable, until all
 //! changes before it are settled too. So any choice of surviving changes can be replayed.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::fmt;
+use std::ops::Deref;
+use std::path::Path;
+
+use crate::sync::Arc;
 
 /// The number of a file on one disk; never used twice.
 pub(crate) type NodeId = u64;
+
+/// An absolute path without `.` and `..`. It is compared byte by byte, and a copy costs nothing: the
+/// past of a disk is full of them.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Name(Arc<OsStr>);
+
+impl From<&Path> for Name {
+    fn from(path: &Path) -> Name {
+        Name(path.as_os_str().into())
+    }
+}
+
+impl Deref for Name {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        Path::new(&*self.0)
+    }
+}
+
+// What `Eq` and `Ord` compare.
+impl Borrow<OsStr> for Name {
+    fn borrow(&self) -> &OsStr {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(to)
+    }
+}
 
 /// What has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,14 +54,14 @@ pub(crate) enum Entry {
     File(NodeId),
 }
 
-pub(crate) type Tree = BTreeMap<PathBuf, Entry>;
+pub(crate) type Tree = BTreeMap<Name, Entry>;
 
 /// One atomic change of names.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
-    Link(PathBuf, Entry),
-    Unlink(PathBuf, NodeId),
-    Rename(PathBuf, PathBuf, NodeId),
+    Link(Name, Entry),
+    Unlink(Name, NodeId),
+    Rename(Name, Name, NodeId),
 }
 
 impl Change {
@@ -49,7 +87,7 @@ impl Change {
         }
     }
 
-    fn paths(&self) -> (&Path, Option<&Path>) {
+    fn names(&self) -> (&Name, Option<&Name>) {
         match self {
             Change::Link(path, _) | Change::Unlink(path, _) => (path, None),
             Change::Rename(from, to, _) => (from, Some(to)),
@@ -58,14 +96,14 @@ impl Change {
 
     // The directory whose sync makes it durable: for a rename, that of the new name.
     fn directory(&self) -> Option<&Path> {
-        let (path, to) = self.paths();
+        let (path, to) = self.names();
         to.unwrap_or(path).parent()
     }
 }
 
-fn unlink(tree: &mut Tree, path: &Path, node: NodeId) {
-    if tree.get(path) == Some(&Entry::File(node)) {
-        tree.remove(path);
+fn unlink(tree: &mut Tree, name: &Name, node: NodeId) {
+    if tree.get(name) == Some(&Entry::File(node)) {
+        tree.remove(name);
     }
 }
 
@@ -90,13 +128,18 @@ pub(crate) struct Names {
 impl Names {
     /// Just a root directory.
     pub(crate) fn new() -> Names {
-        let root = Tree::from([(PathBuf::from("/"), Entry::Directory)]);
+        let root = Tree::from([(Name::from(Path::new("/")), Entry::Directory)]);
         Names { now: root.clone(), settled: root, pending: Vec::new() }
     }
 
     /// Names that are all durable.
     pub(crate) fn durable(tree: Tree) -> Names {
         Names { now: tree.clone(), settled: tree, pending: Vec::new() }
+    }
+
+    /// What this path leads to now.
+    pub(crate) fn entry(&self, path: &Path) -> Option<Entry> {
+        self.now.get(path.as_os_str()).copied()
     }
 
     pub(crate) fn now(&self) -> &Tree {
@@ -150,12 +193,12 @@ impl Names {
             if pending.synced {
                 return true;
             }
-            let (first, second) = pending.change.paths();
-            let blocked = lost.contains(first) || second.is_some_and(|path| lost.contains(path));
+            let (first, second) = pending.change.names();
+            let blocked = lost.contains(first) || second.is_some_and(|name| lost.contains(name));
             let kept = !blocked && keep();
             if !kept {
-                lost.insert(first.to_path_buf());
-                lost.extend(second.map(Path::to_path_buf));
+                lost.insert(first.clone());
+                lost.extend(second.cloned());
             }
             kept
         })

@@ -126,9 +126,9 @@ impl State {
             if self.disk.entry(directory).is_some() {
                 return Err(ErrorKind::NotADirectory.into());
             }
-            self.change(Operation::MakeDirectory(directory.to_path_buf()));
+            self.change(Operation::MakeDirectory(directory.into()));
             if let Some(parent) = directory.parent() {
-                self.change(Operation::SyncDirectory(parent.to_path_buf()));
+                self.change(Operation::SyncDirectory(parent.into()));
             }
         }
         Ok(())
@@ -140,7 +140,7 @@ impl State {
         }
         self.check_parent(path)?;
         let node = self.new_node();
-        self.change(Operation::Create(path.to_path_buf(), node));
+        self.change(Operation::Create(path.into(), node));
         Ok(node)
     }
 
@@ -185,7 +185,7 @@ impl State {
             return Err(ErrorKind::IsADirectory.into());
         }
         if from != to {
-            self.change(Operation::Rename(from.to_path_buf(), to.to_path_buf()));
+            self.change(Operation::Rename(from.into(), to.into()));
             self.garbage = true;
         }
         Ok(())
@@ -193,14 +193,14 @@ impl State {
 
     pub(crate) fn remove(&mut self, path: &Path) -> io::Result<()> {
         self.find(path)?;
-        self.change(Operation::Remove(path.to_path_buf()));
+        self.change(Operation::Remove(path.into()));
         self.garbage = true;
         Ok(())
     }
 
     pub(crate) fn sync_directory(&mut self, path: &Path) -> io::Result<()> {
         self.check_directory(path)?;
-        self.change(Operation::SyncDirectory(path.to_path_buf()));
+        self.change(Operation::SyncDirectory(path.into()));
         self.collect_garbage();
         Ok(())
     }
@@ -214,7 +214,7 @@ impl State {
             }
             other => other?,
         };
-        self.change(Operation::Doctor(path.to_path_buf(), node, bytes.into()));
+        self.change(Operation::Doctor(path.into(), node, bytes.into()));
         Ok(())
     }
 
@@ -304,9 +304,9 @@ pub(crate) fn resolve(path: &Path) -> PathBuf {
 }
 
 /// Every node of a disk that has a name, with its name. In order of names.
-pub(crate) fn named(disk: &Disk) -> impl Iterator<Item = (&PathBuf, Option<&Arc<Node>>)> {
+pub(crate) fn named(disk: &Disk) -> impl Iterator<Item = (&Path, Option<&Arc<Node>>)> {
     disk.names.now().iter().map(|(path, entry)| match entry {
-        Entry::Directory => (path, None),
-        Entry::File(node) => (path, disk.nodes.get(node)),
+        Entry::Directory => (&**path, None),
+        Entry::File(node) => (&**path, disk.nodes.get(node)),
     })
 }

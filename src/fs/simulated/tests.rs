@@ -315,6 +315,8 @@ fn locks_exclude_and_end_with_their_holder_or_a_crash() {
 fn names_are_unique_and_errors_are_those_of_a_real_disk() {
     let fs = SimulatedFileSystem::new();
     fs.create_dir_all(path("data/lost")).unwrap();
+    // Byte by byte it stands between a directory and what is in it.
+    fs.create_dir_all(path("data-old")).unwrap();
     drop(create(&fs, "/data/a"));
     let kind = |result: std::io::Result<()>| result.unwrap_err().kind();
     let again = fs.create_new(path("data/./a"), FileKind::Wal);
