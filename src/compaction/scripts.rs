@@ -204,6 +204,11 @@ fn full_levels_give_what_overlaps_least() {
             "merge L0[9 8 7 3] L5[2] to L5 (size)",
         ),
         (
+            "but what is too much in a level counts more",
+            "L0 9:a-z 1; 8:a-z 1; 7:a-z 1; 6:a-z 1; 3:a-z 1\n L5 2:d-f 106\n L6 4:a-z 1000",
+            "merge L5[2] L6[4] to L6 (size)",
+        ),
+        (
             "level zero if the fuller level has nothing to give",
             "L0 9:a-c 1; 8:a-c 1; 7:a-c 1; 3:a-c 1\n L5 2:d-f 500\n L6 4:d-z 1000 busy",
             "merge L0[9 8 7 3] to L5 (size)",
