@@ -83,9 +83,7 @@ impl History {
     pub(crate) fn describe(&mut self, index: usize) -> String {
         match self.moments[index].clone() {
             Moment::Observed(event) => format!("{event:?}"),
-            Moment::Changed(operation) => {
-                Described(&operation, self.visit(index + 1)).to_string()
-            }
+            Moment::Changed(operation) => Described(&operation, self.visit(index + 1)).to_string(),
         }
     }
 }
