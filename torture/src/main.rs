@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let Some((name, arguments)) = matches.subcommand() else {
         unreachable!("clap asks for a subcommand")
     };
-    let is_chosen = |suite: &&Suite| name == "all" || name == suite.name;
+    let is_chosen = |suite: &&Suite| name == suite.name || (name == "all" && !suite.is_part);
     let broken = SUITES.iter().filter(is_chosen).filter(|suite| !run(suite, arguments)).count();
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

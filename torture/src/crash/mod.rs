@@ -24,4 +24,4 @@ mod suite;
 pub(crate) mod sweep;
 
 pub(crate) use crate::crash::failed_calls::fsyncgate;
-pub(crate) use crate::crash::suite::run;
+pub(crate) use crate::crash::suite::{run, sequences, stories};

@@ -1,7 +1,7 @@
 //! The suite `crash`: all short sequences of acts, then long ones by chance, each swept.
 
 use crate::bounds::Bounds;
-use crate::crash::acts::{any_sequence, sequence, sequences, tell};
+use crate::crash::acts::{any_sequence, sequence, sequences as all_of, tell};
 use crate::crash::sweep::{Effort, Hits, sweep};
 use crate::crew::{self, Haul};
 use crate::outcome::Outcome;
@@ -34,19 +34,53 @@ const LOSSY: [CrashProfile; 8] = [
 /// Runs the suite. A case that fails names its sequence, or its seed.
 pub(crate) fn run(bounds: &Bounds) -> Outcome {
     let mut outcome = Outcome::new();
+    let mut hits = in_order(&bounds.part(EXHAUSTIVE_PART), &mut outcome);
+    by_lot(bounds, &mut hits, &mut outcome);
+    report(&hits, &mut outcome);
+    if bounds.time.as_secs() >= HITS_ALL_AFTER_SECONDS {
+        require_all(&hits, &mut outcome);
+    }
+    outcome
+}
+
+/// All sequences alone.
+pub(crate) fn sequences(bounds: &Bounds) -> Outcome {
+    let mut outcome = Outcome::new();
+    let hits = in_order(bounds, &mut outcome);
+    report(&hits, &mut outcome);
+    outcome
+}
+
+/// The long stories alone.
+pub(crate) fn stories(bounds: &Bounds) -> Outcome {
+    let (mut outcome, mut hits) = (Outcome::new(), Hits::default());
+    by_lot(bounds, &mut hits, &mut outcome);
+    report(&hits, &mut outcome);
+    outcome
+}
+
+/// Sequence after sequence, as far as time allows.
+fn in_order(bounds: &Bounds, outcome: &mut Outcome) -> Hits {
+    let exhaustive = exhaustive(bounds);
+    let begun = exhaustive.cases;
+    outcome
+        .figure("sequences", begun)
+        .figure("all_of_3", begun >= all_of(3))
+        .figure("all_of_4", begun >= all_of(4));
+    for (number, what) in &exhaustive.failures {
+        outcome.violation(format!("sequence {number} {:?}: {what}", sequence(*number)));
+    }
+    let hits = joined(exhaustive);
+    outcome.figure("exhaustive_states", hits.prints.len());
+    hits
+}
+
+/// Stories that failed once, then others by chance. Adds to `hits`, and counts what is new to it.
+fn by_lot(bounds: &Bounds, hits: &mut Hits, outcome: &mut Outcome) {
     for seed in seeds::saved(NAME) {
         let told = crew::judge(|| by_chance(seed, &mut Hits::default()));
         outcome.absorb(told.err().map(|what| format!("kept seed {seed}: {what}")));
     }
-    let exhaustive = exhaustive(&bounds.part(EXHAUSTIVE_PART));
-    let begun = exhaustive.cases;
-    outcome.figure("sequences", begun).figure("all_of_3", begun >= sequences(3));
-    for (number, what) in &exhaustive.failures {
-        outcome.violation(format!("sequence {number} {:?}: {what}", sequence(*number)));
-    }
-    let mut hits = joined(exhaustive);
-    outcome.figure("exhaustive_states", hits.prints.len());
-
     let chance = crew::run(bounds, u64::MAX, |number, hits: &mut Hits| {
         by_chance(seed_of(bounds, number), hits);
     });
@@ -60,8 +94,6 @@ pub(crate) fn run(bounds: &Bounds) -> Outcome {
     let new = chance.prints.difference(&hits.prints).count();
     outcome.figure("random_states", new);
     hits.absorb(chance);
-    report(&hits, bounds.time.as_secs() >= HITS_ALL_AFTER_SECONDS, &mut outcome);
-    outcome
 }
 
 fn seed_of(bounds: &Bounds, number: u64) -> u64 {
@@ -101,7 +133,7 @@ fn joined(haul: Haul<Hits>) -> Hits {
     all
 }
 
-fn report(hits: &Hits, is_long: bool, outcome: &mut Outcome) {
+fn report(hits: &Hits, outcome: &mut Outcome) {
     outcome
         .figure("crashes", hits.crashes)
         .figure("nested", hits.nested)
@@ -111,9 +143,10 @@ fn report(hits: &Hits, is_long: bool, outcome: &mut Outcome) {
         .figure("orphan_tables", hits.orphan_tables)
         .figure("replays", hits.replays)
         .figure("points_in_time", hits.points_in_time);
-    if !is_long {
-        return;
-    }
+}
+
+/// A run that did not hit everything has proven less than it says.
+fn require_all(hits: &Hits, outcome: &mut Outcome) {
     for profile in LOSSY {
         let lost = hits.lossy.get(&profile).copied().unwrap_or_default();
         outcome.require(lost > 0, &format!("{profile:?} lost nothing"));

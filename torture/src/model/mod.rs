@@ -4,11 +4,12 @@
 //! simulated disk under a file system that watches the order of calls (`run`, `reads`, `life`), with
 //! memtables, blocks and tables so small that a few hundred keys fill several levels, and is held
 //! against maps that remember every moment (`world`). What the cases reached is counted, and must be
-//! enough (`coverage`).
+//! enough (`coverage`). Between them come long lives of single operations on larger trees (`long`).
 
 mod coverage;
 mod keys;
 mod life;
+mod long;
 mod ops;
 mod reads;
 mod run;

@@ -3,6 +3,7 @@
 use crate::bounds::Bounds;
 use crate::crew;
 use crate::model::coverage::Coverage;
+use crate::model::long::{self, live};
 use crate::model::ops::{Case, Op, any_case, any_setup};
 use crate::model::run::run;
 use crate::outcome::Outcome;
@@ -17,10 +18,14 @@ use siltstone::fs::CrashProfile;
 struct Sum {
     coverage: Coverage,
     operations: u64,
+    long_lives: u64,
 }
 
 /// One in so many cases has threads in the background; the others are driven step by step.
 const THREADED_EVERY: u64 = 3;
+
+/// One in so many cases is a long life: it takes about as long as all others together.
+const LONG_EVERY: u64 = 64;
 
 fn runner(seed: u64) -> TestRunner {
     let mut random = Random::new(seed);
@@ -44,20 +49,28 @@ pub(crate) fn model(bounds: &Bounds) -> Outcome {
     let kept = seeds::saved(NAME);
     let haul = crew::run(bounds, u64::MAX, |number, sum: &mut Sum| {
         let seed = kept.get(number as usize).copied().unwrap_or_else(|| seed_of(bounds, number));
+        if seed % LONG_EVERY == 1 {
+            sum.long_lives += 1;
+            return live(seed, &sum.coverage);
+        }
         let case = case_of(seed, seed.is_multiple_of(THREADED_EVERY));
         sum.operations += case.ops.len() as u64;
         run(&case, &sum.coverage);
     });
     let (mut outcome, coverage) = (Outcome::new(), Coverage::default());
     haul.sums.iter().for_each(|sum| coverage.absorb(&sum.coverage));
+    let long_lives: u64 = haul.sums.iter().map(|sum| sum.long_lives).sum();
     outcome
         .figure("cases", haul.cases)
         .figure("operations", haul.sums.iter().map(|sum| sum.operations).sum::<u64>())
+        .figure("long_lives", long_lives)
+        .figure("long_operations", long_lives * long::OPERATIONS)
         .figure("flushes", coverage.flushes.get())
         .figure("compactions", coverage.compactions.get())
         .figure("levels", coverage.levels.get())
         .figure("power_cuts", coverage.crashes.get());
     if haul.cases > 300 && haul.failures.is_empty() {
+        outcome.require(long_lives > 0, "no life was long");
         outcome.absorb(crew::judge(|| coverage.assert_complete()).err());
     }
     for (number, what) in &haul.failures {
