@@ -78,6 +78,8 @@ mod tests {
         {
             assert_eq!(below.may_hold(key.as_bytes()), expected, "{key}");
         }
+        let joined = vec![span("b", "f", false), span("p", "r", true)];
+        assert_eq!(below, Below::Within(joined), "spans that share a key are one");
         assert!(!below.may_hold_any(b"g", b"p") && below.may_hold_any(b"g", b"pa"));
         assert!(below.may_hold_any(b"f", b"g") && !below.may_hold_any(b"fa", b"g"));
         assert!(!below.may_hold_any(b"r", b"z"));
