@@ -12,6 +12,7 @@
 use crate::format::limits::{KEYSPACE_ID_MAX, SEQNO_MAX};
 use byteorder::{BigEndian, ByteOrder};
 use std::cmp::Ordering;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The moment of a write: strictly increasing over the life of a database, 1 for the first.
 pub(crate) type Seqno = u64;
@@ -86,6 +87,11 @@ pub(crate) fn keyspace_prefix(keyspace: u32) -> [u8; KEYSPACE_ID_BYTES] {
 pub(crate) fn keyspace_end(keyspace: u32) -> [u8; KEYSPACE_ID_BYTES] {
     assert!(keyspace <= KEYSPACE_ID_MAX, "keyspace ids end before the largest u32");
     keyspace_prefix(keyspace + 1)
+}
+
+/// The hash of a user key for all filters. On disk: never change it.
+pub(crate) fn filter_hash(user_key: &[u8]) -> u64 {
+    xxh3_64(user_key)
 }
 
 /// The first eight bytes of a key as a number that sorts like them: most comparisons end here.

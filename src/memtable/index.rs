@@ -91,8 +91,15 @@ impl Index {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// Adds an entry. Requires: there is none with this user key and seqno.
-    pub(crate) fn insert(&self, user_key: [&[u8]; 2], seqno: Seqno, kind: Kind, value: &[u8]) {
+    /// Adds an entry, and returns its user key in one part. Requires: there is none with this user key
+    /// and seqno.
+    pub(crate) fn insert(
+        &self,
+        user_key: [&[u8]; 2],
+        seqno: Seqno,
+        kind: Kind,
+        value: &[u8],
+    ) -> &[u8] {
         let record = Record::store(&self.arena, user_key, seqno, kind, value);
         let slot = record.slot();
         loop {
@@ -111,6 +118,7 @@ impl Index {
             }
         }
         self.len.fetch_add(1, Ordering::Relaxed);
+        record.user_key()
     }
 
     /// Puts a leaf into the list, unless there is one in its place; returns whether it did.

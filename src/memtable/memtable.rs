@@ -6,8 +6,9 @@
 //! Threads: every method may be called by any thread at any time.
 
 use crate::cache::{Budget, Part};
-use crate::format::key::{Kind, Seqno};
+use crate::format::key::{Kind, Seqno, filter_hash};
 use crate::format::range_tombstone::{Fragments, RangeTombstone};
+use crate::memtable::filter::KeyFilter;
 use crate::memtable::index::{ENTRY_BYTES, Index};
 use crate::memtable::ranges::Ranges;
 use crate::sync::Arc;
@@ -25,6 +26,8 @@ pub(crate) struct Memtable {
     budget: Option<Arc<Budget>>,
     reserved_bytes: usize,
     // What was inserted.
+    /// The keys of `index`, if this memtable is to take part in gets.
+    filter: Option<KeyFilter>,
     index: Index,
     ranges: Ranges,
     // Sums over what was inserted. Relaxed: each stands for itself.
@@ -39,6 +42,7 @@ impl Memtable {
             segment,
             budget: None,
             reserved_bytes: 0,
+            filter: None,
             index: Index::new(),
             ranges: Ranges::new(),
             size_bytes: AtomicUsize::new(0),
@@ -46,9 +50,16 @@ impl Memtable {
         }
     }
 
+    /// Gives it a filter that suits a size of so many bytes. Requires: it is empty.
+    pub(crate) fn filtered(mut self, memtable_bytes: usize) -> Memtable {
+        assert!(self.is_empty(), "a filter knows every key");
+        self.filter = Some(KeyFilter::new(memtable_bytes));
+        self
+    }
+
     /// Charges it to `budget`: nothing while it is empty, and `reserved_bytes` at once when it is not. A
     /// memtable that has begun to fill will be full soon, and the cache should make room for it before
-    /// that; of one that nobody writes into, the cache has the room.
+    /// that; of one that nobody writes into, the cache has the room. A filter comes on top.
     ///
     /// Requires: it is empty.
     pub(crate) fn charged_to(mut self, budget: &Arc<Budget>, reserved_bytes: usize) -> Memtable {
@@ -56,7 +67,8 @@ impl Memtable {
             self.budget.is_none() && self.size_bytes() == 0,
             "charged once, and from the start"
         );
-        self.reserved_bytes = reserved_bytes;
+        let filter_bytes = self.filter.as_ref().map_or(0, KeyFilter::memory_bytes);
+        self.reserved_bytes = reserved_bytes + filter_bytes;
         self.budget = Some(Arc::clone(budget));
         self
     }
@@ -91,7 +103,10 @@ impl Memtable {
         value: &[u8],
     ) {
         assert!(matches!(kind, Kind::Put | Kind::Delete), "range tombstones have their own list");
-        self.index.insert(user_key, seqno, kind, value);
+        let stored = self.index.insert(user_key, seqno, kind, value);
+        if let Some(filter) = &self.filter {
+            filter.add(filter_hash(stored));
+        }
         let key_bytes = user_key[0].len() + user_key[1].len();
         self.account(seqno, ENTRY_BYTES + key_bytes + value.len());
     }
@@ -124,8 +139,17 @@ impl Memtable {
         if size_bytes == 0 { 0 } else { size_bytes.max(self.reserved_bytes) }
     }
 
-    /// The newest version of a key that a reader at `seqno` sees, range tombstones left aside.
-    pub(crate) fn get(&self, user_key: &[u8], seqno: Seqno) -> Option<(Seqno, Kind, &[u8])> {
+    /// The newest version of a key that a reader at `seqno` sees, range tombstones left aside. `hash` is
+    /// `filter_hash(user_key)`.
+    pub(crate) fn get(
+        &self,
+        user_key: &[u8],
+        hash: u64,
+        seqno: Seqno,
+    ) -> Option<(Seqno, Kind, &[u8])> {
+        if self.filter.as_ref().is_some_and(|filter| !filter.may_contain(hash)) {
+            return None;
+        }
         let found = self.index.seek(user_key, seqno)?;
         (found.user_key() == user_key).then(|| (found.seqno(), found.kind(), found.value()))
     }

@@ -2,10 +2,11 @@
 //!
 //! `memtable` is the door: many threads insert, many read, nobody waits. Underneath, `index`
 //! keeps the order in the form of `leaf`s, `arena` the bytes of every `record`, `ranges` the range
-//! tombstones; `cursor` walks the entries.
+//! tombstones; `filter` spares a get the search of the index; `cursor` walks the entries.
 
 mod arena;
 mod cursor;
+mod filter;
 mod index;
 mod leaf;
 #[expect(clippy::module_inception, reason = "the room is named after the thing it holds")]

@@ -1,6 +1,6 @@
 //! Tests of the memtable as a whole: against a `BTreeMap`, and with threads that write and read.
 
-use crate::format::key::{Kind, SEQNO_LATEST, Seqno, user_key};
+use crate::format::key::{Kind, SEQNO_LATEST, Seqno, filter_hash, user_key};
 use crate::format::range_tombstone::RangeTombstone;
 use crate::memtable::{Memtable, MemtableCursor, arena};
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +28,7 @@ fn any_key() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn filled(writes: &[(Vec<u8>, bool)]) -> (Arc<Memtable>, Model) {
-    let memtable = Arc::new(Memtable::new(7));
+    let memtable = Arc::new(Memtable::new(7).filtered(4 << 10));
     let mut model = Model::new();
     for (seqno, (key, is_put)) in (1..).zip(writes) {
         let (kind, value) = match is_put {
@@ -90,7 +90,7 @@ proptest! {
             let newest = model.range((key.clone(), Reverse(seqno))..).next();
             let newest = newest.filter(|((found, _), _)| *found == key);
             let got = memtable
-                .get(&key, seqno)
+                .get(&key, filter_hash(&key), seqno)
                 .map(|(seqno, kind, value)| (key.clone(), seqno, kind, value.to_vec()));
             prop_assert_eq!(got, expected(newest));
         }
@@ -131,7 +131,7 @@ fn leaves_are_split_wherever_entries_arrive() {
 #[test]
 fn readers_at_the_end_of_a_leaf_that_is_split_miss_nothing() {
     const COUNT: u64 = if cfg!(miri) { 100 } else { 20_000 };
-    let memtable = Arc::new(Memtable::new(1));
+    let memtable = Arc::new(Memtable::new(1).filtered(64 << 10));
     let finished = AtomicU64::new(0);
     let key = |number: u64| user_key(0, format!("{number:08}").as_bytes());
     thread::scope(|scope| {
@@ -157,7 +157,7 @@ fn readers_at_the_end_of_a_leaf_that_is_split_miss_nothing() {
                             cursor.next().unwrap();
                         }
                         assert!(cursor.is_valid() && cursor.key() == key(number * 2));
-                        assert!(memtable.get(&key(number * 2), SEQNO_LATEST).is_some());
+                        assert!(get(memtable, &key(number * 2), SEQNO_LATEST).is_some());
                     }
                     cursor.seek_back(&key(upto * 2 + 1), SEQNO_LATEST).unwrap();
                     assert!(upto == 0 || cursor.key() >= &key(upto * 2)[..]);
@@ -169,14 +169,14 @@ fn readers_at_the_end_of_a_leaf_that_is_split_miss_nothing() {
 
 #[test]
 fn counts_and_bounds_follow_what_was_inserted() {
-    let memtable = Memtable::new(42);
+    let memtable = Memtable::new(42).filtered(1);
     assert!(memtable.is_empty() && memtable.max_seqno().is_none());
     memtable.insert(b"\0\0\0\0k", 9, Kind::Put, b"");
     memtable.insert(b"\0\0\0\0k", 5, Kind::Delete, b"");
     assert_eq!((memtable.len(), memtable.segment()), (2, 42));
     assert_eq!(memtable.max_seqno(), Some(9));
     assert!(memtable.range_tombstones().is_none());
-    assert_eq!(memtable.get(b"\0\0\0\0k", 9), Some((9, Kind::Put, &b""[..])));
+    assert_eq!(get(&memtable, b"\0\0\0\0k", 9), Some((9, Kind::Put, &b""[..])));
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn a_huge_value_is_kept_and_counted() {
     let value: Vec<u8> = (0..BYTES).map(|i: u32| (i % 251) as u8).collect();
     memtable.insert(b"\0\0\0\0big", 1, Kind::Put, &value);
     memtable.insert(b"\0\0\0\0small", 2, Kind::Put, b"x");
-    let (_, _, found) = memtable.get(b"\0\0\0\0big", SEQNO_LATEST).unwrap();
+    let (_, _, found) = get(&memtable, b"\0\0\0\0big", SEQNO_LATEST).unwrap();
     assert!(found == value && memtable.size_bytes() > value.len());
 }
 
@@ -242,6 +242,14 @@ fn dropping_the_last_holder_frees_the_bytes_and_a_cursor_is_a_holder() {
     assert_eq!(arena::tests::live_bytes(), before);
 }
 
+fn get<'a>(
+    memtable: &'a Memtable,
+    user_key: &[u8],
+    seqno: Seqno,
+) -> Option<(Seqno, Kind, &'a [u8])> {
+    memtable.get(user_key, filter_hash(user_key), seqno)
+}
+
 /// The key that `seqno` writes: threads fall between each other's keys, and onto the same ones.
 fn key_of(seqno: Seqno) -> Vec<u8> {
     user_key(0, format!("key {:05}", seqno * 7919 % 1009).as_bytes())
@@ -264,7 +272,7 @@ fn check_whole(memtable: &Arc<Memtable>, finished: &[Seqno]) {
     for writer in 0..4 {
         for seqno in (0..finished[writer as usize]).map(|i| i * 4 + writer + 1) {
             assert!(found.binary_search(&seqno).is_ok(), "entry {seqno} was missed");
-            let (newest, ..) = memtable.get(&key_of(seqno), SEQNO_LATEST).unwrap();
+            let (newest, ..) = get(memtable, &key_of(seqno), SEQNO_LATEST).unwrap();
             assert!(newest >= seqno);
         }
     }
@@ -280,7 +288,7 @@ fn check_whole(memtable: &Arc<Memtable>, finished: &[Seqno]) {
 #[test]
 fn readers_beside_four_writers_see_order_and_every_finished_insert() {
     const EACH: u64 = if cfg!(miri) { 30 } else { 3000 };
-    let memtable = Arc::new(Memtable::new(1));
+    let memtable = Arc::new(Memtable::new(1).filtered(4 << 10));
     let finished: Vec<AtomicU64> = (0..4).map(|_| AtomicU64::new(0)).collect();
     thread::scope(|scope| {
         for writer in 0..4_u64 {

@@ -6,26 +6,26 @@
 //! filter says no still answers for its range tombstones.
 
 use crate::error::Result;
-use crate::format::key::{Kind, Seqno};
+use crate::format::key::{Kind, Seqno, filter_hash};
 use crate::format::limits::LEVELS;
 use crate::slice::Slice;
 use crate::state::view::View;
 use crate::sync::Arc;
-use crate::table::{Handle, filter_hash};
+use crate::table::Handle;
 
 /// The value of `user_key` at `seqno`.
 pub(crate) fn get(view: &View, user_key: &[u8], seqno: Seqno) -> Result<Option<Slice>> {
+    let hash = filter_hash(user_key);
     for memtable in view.memtables() {
         let tombstones = memtable.range_tombstones();
         let covered = tombstones.and_then(|fragments| fragments.covering(user_key, seqno));
-        if let Some((own, kind, value)) = memtable.get(user_key, seqno) {
+        if let Some((own, kind, value)) = memtable.get(user_key, hash, seqno) {
             return Ok(is_live(kind, own, covered).then(|| Slice::from(value)));
         }
         if covered.is_some() {
             return Ok(None);
         }
     }
-    let hash = filter_hash(user_key);
     let level0 = view.version.level(0).iter();
     let level0 = level0.filter(|handle| handle.facts().contains(user_key));
     let deeper = (1..LEVELS).filter_map(|level| view.version.table_for(level, user_key));

@@ -116,7 +116,8 @@ impl Settings {
 
     /// An empty memtable for the records of a segment, charged to the budget.
     pub(crate) fn memtable(&self, segment: u64, budget: &Arc<Budget>) -> Arc<Memtable> {
-        Arc::new(Memtable::new(segment).charged_to(budget, self.memtable_bytes))
+        let bytes = self.memtable_bytes;
+        Arc::new(Memtable::new(segment).filtered(bytes).charged_to(budget, bytes))
     }
 
     /// Largest batch for a memory budget.

@@ -15,11 +15,11 @@
 
 #![deny(clippy::indexing_slicing, clippy::expect_used, clippy::as_conversions)]
 
+use crate::format::key::filter_hash;
 use crate::table::blocked::BlockedFilter;
 use crate::table::options::FilterKind;
 use bloomfilter::Bloom;
 use std::fmt;
-use xxhash_rust::xxh3::xxh3_64;
 
 /// On disk: never change a number, never reuse one.
 const KIND_BLOOM: u8 = 1;
@@ -30,11 +30,6 @@ const SEED: [u8; 32] = *b"siltstone bloom: two halves vary";
 /// Most hash functions that are believed: the best number for 40 bits a key is 28.
 const HASHES_MAX: u32 = 64;
 const BITS_PER_KEY_MAX: u32 = 64;
-
-/// The hash of a user key for all filters.
-pub(crate) fn filter_hash(user_key: &[u8]) -> u64 {
-    xxh3_64(user_key)
-}
 
 /// A hash as the bloom filter takes it. `Bloom` hashes the bytes of a number as they stand in memory;
 /// the file is to be the same on every machine, so they are put into little-endian order first.
@@ -156,7 +151,8 @@ impl fmt::Debug for Filter {
 
 #[cfg(test)]
 mod tests {
-    use crate::table::filter::{Filter, FilterBuilder, filter_hash};
+    use crate::format::key::filter_hash;
+    use crate::table::filter::{Filter, FilterBuilder};
     use crate::table::options::FilterKind;
     use proptest::prelude::*;
 

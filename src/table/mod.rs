@@ -31,7 +31,6 @@ pub(crate) mod writer;
 
 pub(crate) use crate::table::context::TableContext;
 pub(crate) use crate::table::cursor::TableCursor;
-pub(crate) use crate::table::filter::filter_hash;
 pub(crate) use crate::table::handle::Handle;
 pub use crate::table::options::{Compression, FilterKind};
 pub(crate) use crate::table::options::{Creation, TableOptions};

@@ -7,16 +7,16 @@
 use crate::error::ErrorKind;
 use crate::format::checksum::crc32;
 use crate::format::filename::FileName;
-use crate::format::key::Kind;
+use crate::format::key::{Kind, filter_hash};
 use crate::format::record::HEADER_BYTES;
 use crate::fs::{FileSystem, SimulatedFileSystem};
 use crate::manifest::{point_current, read_current};
+use crate::table::FilterKind;
 use crate::table::data_block::DataBlock;
 use crate::table::filter::{Filter, FilterBuilder};
 use crate::table::footer::{Directory, FOOTER_BYTES, Footer};
 use crate::table::index::{IndexBuilder, IndexEntry, find};
 use crate::table::properties::Properties;
-use crate::table::{FilterKind, filter_hash};
 use crate::wal::segment::Opening;
 use std::path::Path;
 

@@ -2,7 +2,7 @@
 //! write does to it as a method. `benches/micro` times them.
 
 use crate::cache::{Budget, Cache};
-use crate::format::key::{Kind, SEQNO_LATEST};
+use crate::format::key::{Kind, SEQNO_LATEST, filter_hash};
 use crate::fs::{FileSystem, SimulatedFileSystem};
 use crate::memtable::Memtable;
 use crate::merge::{Cursor, MergingCursor, RunCursor, Source};
@@ -10,7 +10,7 @@ use crate::sync::Arc;
 use crate::table::data_block::DataBlock;
 use crate::table::data_block_builder::DataBlockBuilder;
 use crate::table::filter::{Filter, FilterBuilder};
-use crate::table::{FilterKind, Handle, TableContext, TableOptions, TableWriter, filter_hash};
+use crate::table::{FilterKind, Handle, TableContext, TableOptions, TableWriter};
 use std::path::Path;
 
 /// A user key of the default keyspace: its id, then 16 bytes.
@@ -108,7 +108,7 @@ impl MemtableSubject {
     /// Whether a key was inserted.
     #[must_use]
     pub fn contains(&self, key: &UserKey) -> bool {
-        self.memtable.get(key, SEQNO_LATEST).is_some()
+        self.memtable.get(key, filter_hash(key), SEQNO_LATEST).is_some()
     }
 
     /// Walks all entries, in either direction, and counts them.

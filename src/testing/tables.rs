@@ -3,17 +3,17 @@
 use crate::cache::{Budget, Cache};
 use crate::error::Result;
 use crate::format::codec::usize_to_u64;
-use crate::format::key::{Kind, SEQNO_LATEST, Seqno, compare};
+use crate::format::key::{Kind, SEQNO_LATEST, Seqno, compare, filter_hash};
 use crate::format::table_facts::TableFacts;
 use crate::fs::{FileKind, FileSystem, SimulatedFileSystem};
 use crate::sync::Arc;
+use crate::table::TableContext;
 use crate::table::block::{BlockFile, BlockType};
 use crate::table::data_block::DataBlock;
 use crate::table::data_block_builder::DataBlockBuilder;
 use crate::table::footer::{Directory, FOOTER_BYTES, Footer};
 use crate::table::properties::Properties;
 use crate::table::reader::{Fill, Table};
-use crate::table::{TableContext, filter_hash};
 use crate::testing::repair;
 use std::path::Path;
 

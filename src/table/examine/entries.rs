@@ -3,12 +3,12 @@
 #![deny(clippy::indexing_slicing, clippy::expect_used, clippy::as_conversions)]
 
 use crate::format::codec::usize_to_u64;
-use crate::format::key::{Kind, Seqno, compare};
+use crate::format::key::{Kind, Seqno, compare, filter_hash};
 use crate::format::limits::SEQNO_MAX;
 use crate::table::data_block::DataBlock;
 use crate::table::examine::flaw::Witness;
 use crate::table::examine::places::Indexed;
-use crate::table::filter::{Filter, filter_hash};
+use crate::table::filter::Filter;
 use crate::table::index::FLAG_TOMBSTONES_ONLY;
 use crate::table::layout::{FLAG_ALL_PUTS, FLAG_UNIQUE_KEYS};
 use crate::table::properties::Properties;

@@ -6,12 +6,12 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::format::checksum::{crc32, crc32_from, seed};
+use crate::format::key::filter_hash;
 use crate::format::key::{Kind, SEQNO_LATEST};
 use crate::format::range_tombstone::{Fragments, RangeTombstone};
 use crate::format::table_facts::TableFacts;
 use crate::fs::SimulatedFileSystem;
 use crate::table::block::HEADER_BYTES;
-use crate::table::filter::filter_hash;
 use crate::table::footer::FOOTER_BYTES;
 use crate::table::options::{Compression, TableOptions};
 use crate::table::tests::{Entry, context, current, open, puts, walk, write};

@@ -3,13 +3,13 @@
 use crate::cache::budget::{Budget, Part};
 use crate::cache::slots::Cache;
 use crate::error::ErrorKind;
+use crate::format::key::filter_hash;
 use crate::format::key::{Kind, SEQNO_LATEST};
 use crate::format::limits::USER_KEY_BYTES_MAX;
 use crate::format::range_tombstone::Fragments;
 use crate::fs::{FileSystem, SimulatedFileSystem};
 use crate::sync::{Arc, thread};
 use crate::table::context::TableContext;
-use crate::table::filter::filter_hash;
 use crate::table::handle::Handle;
 use crate::table::index::{Index, PARTITION_ENTRIES, SINGLE_ENTRIES_MAX};
 use crate::table::options::{Compression, FilterKind, TableOptions};

@@ -1,11 +1,11 @@
 //! Random tables against a sorted vector.
 
+use crate::format::key::filter_hash;
 use crate::format::key::{Kind, SEQNO_LATEST, Seqno, compare};
 use crate::format::range_tombstone::{Fragments, RangeTombstone};
 use crate::fs::SimulatedFileSystem;
 use crate::sync::Arc;
 use crate::table::cursor::TableCursor;
-use crate::table::filter::filter_hash;
 use crate::table::options::{Compression, FilterKind, TableOptions};
 use crate::table::reader::Table;
 use crate::table::tests::{Entry, context, current, open, puts, walk, write};
