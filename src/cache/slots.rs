@@ -163,12 +163,13 @@ impl<T: Clone + Send + Sync + 'static> Slots<T> {
         self.slots.len() * size_of::<Mutex<Slot<T>>>()
     }
 
-    /// The block in this slot. Requires: `index` is below the length.
-    pub(crate) fn get(&self, index: usize) -> Option<T> {
+    /// The block in this slot. `touch` sees it before it is shared: sharing it counts, and a processor
+    /// that counts loads nothing meanwhile. Requires: `index` is below the length.
+    pub(crate) fn get(&self, index: usize, touch: impl FnOnce(&T)) -> Option<T> {
         let found = {
             let mut slot = self.slots[index].lock();
             slot.referenced = slot.block.is_some();
-            slot.block.clone()
+            slot.block.as_ref().inspect(|block| touch(block)).cloned()
         };
         let counters = &self.cache.counters[index % STRIPES];
         let counter = if found.is_some() { &counters.hits } else { &counters.misses };
@@ -252,12 +253,12 @@ mod tests {
     fn what_was_inserted_is_found_until_room_is_needed() {
         let cache = cache(100);
         let slots = Slots::new(&cache, 20);
-        assert_eq!(slots.get(3), None);
+        assert_eq!(slots.get(3, |_| ()), None);
         for index in 0..10 {
             slots.insert(index, Arc::new(index), 10);
         }
         assert_eq!(cached(&slots, 20), (0..10).collect::<Vec<_>>());
-        assert_eq!(slots.get(3).as_deref(), Some(&3));
+        assert_eq!(slots.get(3, |_| ()).as_deref(), Some(&3));
         let stats = cache.stats();
         assert_eq!((stats.hits, stats.misses, stats.used_bytes), (1, 1, 100));
     }
@@ -269,7 +270,7 @@ mod tests {
         for index in 0..4 {
             slots.insert(index, Arc::new(index), 10);
         }
-        slots.get(0);
+        slots.get(0, |_| ());
         slots.insert(4, Arc::new(4), 10);
         assert_eq!(cached(&slots, 20), [0, 2, 3, 4], "0 had its second chance, 1 had none");
         for index in 5..9 {
@@ -299,7 +300,7 @@ mod tests {
         let slots = Slots::new(&cache, 2);
         slots.insert(1, Arc::new(1), 10);
         assert_eq!(*slots.insert(0, Arc::new(7), 1000), 7);
-        assert_eq!((slots.get(0), cache.stats().used_bytes), (None, 10));
+        assert_eq!((slots.get(0, |_| ()), cache.stats().used_bytes), (None, 10));
     }
 
     #[test]
@@ -339,7 +340,7 @@ mod tests {
                     for step in 0..5_000 {
                         let index = (step * 7 + seed * 13) % 100;
                         let block = slots
-                            .get(index)
+                            .get(index, |_| ())
                             .unwrap_or_else(|| slots.insert(index, Arc::new(index), 10));
                         assert_eq!(*block, index);
                     }

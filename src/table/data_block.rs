@@ -40,6 +40,12 @@ use std::cmp::Ordering;
 use std::iter::repeat_n;
 use std::ops::Range;
 
+/// Bytes of a line of the processor's cache.
+const LINE_BYTES: usize = 64;
+
+/// A search in a larger block does not look into all lines, and the processor waits for so many at most.
+const TOUCHED_LINES_MAX: usize = 32;
+
 /// A slot of the cache, with its lock and a mark, fills a cache line.
 const _: () = assert!(size_of::<DataBlock>() <= 56);
 
@@ -193,6 +199,16 @@ impl DataBlock {
             }
         }
         low
+    }
+
+    /// Loads a byte of each line before the keys, and does nothing with it. A search goes from one line to
+    /// the next only when it has seen the first; these loads wait for memory together.
+    #[inline]
+    pub(crate) fn touch(&self) {
+        let numbers = self.bytes.get(..to_usize(self.layout.suffixes)).unwrap_or_default();
+        let lines = numbers.iter().step_by(LINE_BYTES).take(TOUCHED_LINES_MAX);
+        let touched = lines.fold(0, |all, byte| all ^ byte);
+        std::hint::black_box(touched);
     }
 
     fn heads(&self) -> &[[u8; HEAD_BYTES]] {

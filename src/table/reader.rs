@@ -177,7 +177,7 @@ impl Table {
 
     /// Data block `number`, from the cache or the file.
     pub(crate) fn load(&self, number: usize, fill: Fill) -> Result<DataBlock> {
-        if let Some(block) = self.slots.get(number) {
+        if let Some(block) = self.slots.get(number, DataBlock::touch) {
             return Ok(block);
         }
         let handle = self.entry(number)?.handle;
@@ -207,7 +207,7 @@ impl Table {
     /// A partition of the index. Partitions always go into the cache: they serve many blocks.
     pub(crate) fn load_partition(&self, partition: usize) -> Result<DataBlock> {
         let slot = self.index.data_blocks() + partition;
-        if let Some(block) = self.slots.get(slot) {
+        if let Some(block) = self.slots.get(slot, DataBlock::touch) {
             return Ok(block);
         }
         let handle = self.partition_handle(partition)?;

@@ -228,7 +228,7 @@ fn shuttle_cache_the_sums_are_those_of_the_filled_slots() {
                 let slots = &slots;
                 scope.spawn(move || {
                     for index in [own, (own + 1) % 3] {
-                        let found = slots.get(index);
+                        let found = slots.get(index, |_| ());
                         let block =
                             found.unwrap_or_else(|| slots.insert(index, Arc::new(index), 10));
                         assert_eq!(*block, index);
@@ -236,7 +236,7 @@ fn shuttle_cache_the_sums_are_those_of_the_filled_slots() {
                 });
             }
         });
-        let filled = (0..3).filter(|&index| slots.get(index).is_some()).count();
+        let filled = (0..3).filter(|&index| slots.get(index, |_| ()).is_some()).count();
         assert_eq!(cache.stats().used_bytes, filled * 10);
         drop(slots);
         assert_eq!(cache.stats().used_bytes, 0);
