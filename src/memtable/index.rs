@@ -3,7 +3,8 @@
 //! The arrangement: a lock-free skiplist (crossbeam's) of leaves, each of which has up to 64
 //! entries, sorted. A leaf stands in the list under a slot that none of its entries lies below; it
 //! has a neighbour's entries never, and entries of one keyspace only. Fewer and denser nodes are
-//! what makes a search cheap: most of its time is misses of the processor's cache.
+//! what makes a search cheap: most of its time is misses of the processor's cache. Most searches for
+//! one key do without the list: a directory of the leaves leads them to the right one.
 //!
 //! Invariants: (1) entries and leaves are only ever added, and no two entries have the same user
 //! key and seqno; (2) an entry is in the leaf with the greatest slot at or below it, and for the
@@ -20,6 +21,7 @@
 
 use crate::format::key::{Kind, Seqno};
 use crate::memtable::arena::Arena;
+use crate::memtable::directory::{BYTES_A_LEAF, Directories};
 use crate::memtable::leaf::{CAPACITY, Leaf, Moment};
 use crate::memtable::record::{RECORD_HEADER_BYTES, Record, Slot};
 use crate::sync::Arc;
@@ -30,7 +32,8 @@ use std::ops::Bound;
 
 /// Memory of an entry about, in bytes, apart from its key and value: the header of its record, and
 /// its part of a leaf that is three quarters full.
-pub(crate) const ENTRY_BYTES: usize = RECORD_HEADER_BYTES + size_of::<Leaf>() / (CAPACITY * 3 / 4);
+pub(crate) const ENTRY_BYTES: usize =
+    RECORD_HEADER_BYTES + (size_of::<Leaf>() + BYTES_A_LEAF) / (CAPACITY * 3 / 4);
 
 /// Leaves that are freed without a pause: in some ten microseconds.
 const LEAVES_A_PIECE: usize = 64;
@@ -38,6 +41,7 @@ const LEAVES_A_PIECE: usize = 64;
 /// See the module's caption.
 pub(crate) struct Index {
     list: base::SkipList<Slot, Arc<Leaf>>,
+    directories: Directories,
     /// Relaxed: it stands for itself.
     len: AtomicUsize,
     /// Goes after the list, whose leaves name records in it.
@@ -69,6 +73,7 @@ impl Index {
     pub(crate) fn new() -> Index {
         Index {
             list: base::SkipList::new(crossbeam_epoch::default_collector().clone()),
+            directories: Directories::new(),
             len: AtomicUsize::new(0),
             arena: Arena::new(),
         }
@@ -76,7 +81,8 @@ impl Index {
 
     /// Frees it piece by piece, with `pause` between pieces of some leaves.
     pub(crate) fn dismantle(self, mut pause: impl FnMut()) {
-        let Index { list, arena, .. } = self;
+        let Index { list, directories, arena, .. } = self;
+        drop(directories);
         for (count, (_, leaf)) in list.into_iter().enumerate() {
             drop(leaf);
             if count % LEAVES_A_PIECE == LEAVES_A_PIECE - 1 {
@@ -102,32 +108,66 @@ impl Index {
     ) -> &[u8] {
         let record = Record::store(&self.arena, user_key, seqno, kind, value);
         let slot = record.slot();
-        loop {
-            let node = self.list.upper_bound(Bound::Included(&slot), no_epoch());
-            let node = node.filter(|node| node.value().keyspace() == slot.keyspace);
-            let is_in = match node {
-                Some(node) => node.value().insert(&slot, record, |low, leaf| {
-                    self.publish(low, leaf);
-                }),
-                None => {
-                    self.publish(Slot::least_of(slot.keyspace), Arc::new(Leaf::new(&slot, record)))
-                }
-            };
-            if is_in {
-                break;
-            }
-        }
+        self.place(&slot, record);
         self.len.fetch_add(1, Ordering::Relaxed);
         record.user_key()
     }
 
+    /// Puts a record into its leaf.
+    fn place(&self, slot: &Slot, record: Record<'_>) {
+        let publish = |low, leaf| {
+            self.publish(low, leaf);
+        };
+        if let Some(leaf) = self.directories.nearest(slot)
+            && leaf.keyspace() == slot.keyspace
+            && leaf.insert(slot, record, publish)
+        {
+            return;
+        }
+        loop {
+            let node = self.list.upper_bound(Bound::Included(slot), no_epoch());
+            let node = node.filter(|node| node.value().keyspace() == slot.keyspace);
+            let is_in = match node {
+                Some(node) => node.value().insert(slot, record, publish),
+                None => {
+                    self.publish(Slot::least_of(slot.keyspace), Arc::new(Leaf::new(slot, record)))
+                }
+            };
+            if is_in {
+                return;
+            }
+        }
+    }
+
     /// Puts a leaf into the list, unless there is one in its place; returns whether it did.
     fn publish(&self, low: Slot, leaf: Arc<Leaf>) -> bool {
-        let own = Arc::as_ptr(&leaf);
+        let own = Arc::clone(&leaf);
         // The reference that comes with the entry is not given back: without removals nobody asks
         // for the count of a node.
         let entry = self.list.get_or_insert(low, leaf, no_epoch());
-        std::ptr::eq(Arc::as_ptr(entry.value()), own)
+        let is_in = Arc::ptr_eq(entry.value(), &own);
+        if is_in {
+            self.directories.add(low, own);
+        }
+        is_in
+    }
+
+    /// The first entry at or behind (`user_key`, `seqno`), if it has this user key.
+    pub(crate) fn find(&self, user_key: &[u8], seqno: Seqno) -> Option<Record<'_>> {
+        let target = Slot::new(user_key, seqno);
+        if let Some(leaf) = self.directories.nearest(&target) {
+            let moment = leaf.now();
+            let place = leaf.search(moment, &target, false);
+            // What it has at or behind the target is the first there is: see the caption of `directory`.
+            if place < moment.count()
+                && let Some(record) = leaf.record(moment, place)
+                && leaf.still(moment)
+            {
+                return (record.user_key() == user_key).then_some(record);
+            }
+        }
+        let found = self.seek(user_key, seqno)?;
+        (found.user_key() == user_key).then_some(found.record)
     }
 
     /// The first entry at or behind (`user_key`, `seqno`).

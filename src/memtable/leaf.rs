@@ -28,18 +28,24 @@ use std::ptr;
 /// Entries that a leaf has room for: one bit each in a word, one byte each in a cache line.
 pub(crate) const CAPACITY: usize = 64;
 
+/// Bytes of a line of the processor's cache.
+const LINE_BYTES: usize = 64;
+
 /// See the module's caption.
 #[repr(C, align(64))]
 pub(crate) struct Leaf {
     /// The number of the change that counts, and in the lowest byte the number of entries.
     state: AtomicU64,
     keyspace: u32,
+    /// Whether it was the last leaf of its keyspace when it was made.
+    was_last: bool,
     writer: Mutex<Writer>,
     /// Numbers of cells, a byte each. The order that counts is chosen by the lowest bit of the
     /// number of the change.
     orders: [[AtomicU64; CAPACITY / 8]; 2],
     /// Apart from the addresses, because a search needs hardly anything else.
-    heads: [[AtomicU64; 2]; CAPACITY],
+    first_heads: [AtomicU64; CAPACITY],
+    second_heads: [AtomicU64; CAPACITY],
     /// Stored with Release and loaded with Acquire: the bytes of a record are read even in a moment
     /// that turns out to be over.
     records: [AtomicPtr<u8>; CAPACITY],
@@ -89,16 +95,29 @@ impl Leaf {
         Leaf {
             state: AtomicU64::new(0),
             keyspace,
+            was_last: high.is_none(),
             writer: Mutex::new(Writer { free: u64::MAX, high }),
             orders: array::from_fn(|_| array::from_fn(|_| AtomicU64::new(0))),
-            heads: array::from_fn(|_| array::from_fn(|_| AtomicU64::new(0))),
+            first_heads: array::from_fn(|_| AtomicU64::new(0)),
+            second_heads: array::from_fn(|_| AtomicU64::new(0)),
             records: array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
         }
+    }
+
+    /// As if it had been split off in the middle.
+    #[cfg(test)]
+    pub(crate) fn not_last(self) -> Leaf {
+        Leaf { was_last: false, ..self }
     }
 
     /// All entries have this keyspace.
     pub(crate) fn keyspace(&self) -> u32 {
         self.keyspace
+    }
+
+    /// Whether no leaf of its keyspace lay behind it when it was made.
+    pub(crate) fn was_last(&self) -> bool {
+        self.was_last
     }
 
     pub(crate) fn now(&self) -> Moment {
@@ -121,6 +140,7 @@ impl Leaf {
             cmp::Ordering::Greater => return 0,
             cmp::Ordering::Equal => {}
         }
+        self.touch();
         let (mut low, mut len) = (0, moment.count());
         while len > 0 {
             let half = len / 2;
@@ -139,14 +159,22 @@ impl Leaf {
         low
     }
 
+    /// Loads a word of each line that a search may look into, and does nothing with it. A search goes from
+    /// one line to the next only when it has seen the first; these loads wait for memory together.
+    #[inline]
+    fn touch(&self) {
+        for line in self.first_heads.chunks(LINE_BYTES / size_of::<u64>()) {
+            line[0].load(Ordering::Relaxed);
+        }
+    }
+
     /// How the entry at a place compares to a slot of the same keyspace.
     fn compare(&self, moment: Moment, place: usize, target: &Slot) -> cmp::Ordering {
         let cell = self.cell(moment, place);
-        let [first, second] = &self.heads[cell];
-        first
+        self.first_heads[cell]
             .load(Ordering::Relaxed)
             .cmp(&target.heads[0])
-            .then_with(|| second.load(Ordering::Relaxed).cmp(&target.heads[1]))
+            .then_with(|| self.second_heads[cell].load(Ordering::Relaxed).cmp(&target.heads[1]))
             .then_with(|| match self.record_in(cell) {
                 Some(record) => target.compare_record_beyond_heads(record),
                 None => cmp::Ordering::Less,
@@ -181,6 +209,8 @@ impl Leaf {
         record: Record<'_>,
         publish: impl FnOnce(Slot, Arc<Leaf>),
     ) -> bool {
+        // Before the lock: it stands in the way of loads.
+        self.touch();
         let mut writer = self.writer.lock();
         if writer.high.is_some_and(|high| *slot >= high) {
             return false;
@@ -214,8 +244,8 @@ impl Leaf {
         let right = Arc::new(Leaf::empty(self.keyspace, writer.high));
         let mut right_writer = right.writer.lock();
         for (to, &from) in order[kept..].iter().enumerate() {
-            let heads = self.heads[usize::from(from)].each_ref();
-            let heads = heads.map(|head| head.load(Ordering::Relaxed));
+            let heads = [&self.first_heads, &self.second_heads];
+            let heads = heads.map(|heads| heads[usize::from(from)].load(Ordering::Relaxed));
             let address = self.records[usize::from(from)].load(Ordering::Relaxed);
             right.fill(to, heads, address);
         }
@@ -268,8 +298,8 @@ impl Leaf {
 
     /// Requires: the cell is free, and `begin` was called since it became so.
     fn fill(&self, cell: usize, heads: [u64; 2], address: *mut u8) {
-        self.heads[cell][0].store(heads[0], Ordering::Relaxed);
-        self.heads[cell][1].store(heads[1], Ordering::Relaxed);
+        self.first_heads[cell].store(heads[0], Ordering::Relaxed);
+        self.second_heads[cell].store(heads[1], Ordering::Relaxed);
         self.records[cell].store(address, Ordering::Release);
     }
 

@@ -150,8 +150,8 @@ impl Memtable {
         if self.filter.as_ref().is_some_and(|filter| !filter.may_contain(hash)) {
             return None;
         }
-        let found = self.index.seek(user_key, seqno)?;
-        (found.user_key() == user_key).then(|| (found.seqno(), found.kind(), found.value()))
+        let found = self.index.find(user_key, seqno)?;
+        Some((found.seqno(), found.kind(), found.value()))
     }
 
     /// All range tombstones; `None` if there is none, which costs one load.
