@@ -1,12 +1,14 @@
 //! The whole database against plain maps: random operations, random options, every answer compared.
 //!
 //! A case is a list of operations and the options of its openings (`ops`, `keys`); it runs on a
-//! simulated disk under a file system that watches the order of calls (`run`, `reads`, `life`), with
-//! memtables, blocks and tables so small that a few hundred keys fill several levels, and is held
-//! against maps that remember every moment (`world`). What the cases reached is counted, and must be
-//! enough (`coverage`). Between them come long lives of single operations on larger trees (`long`).
+//! simulated disk under a file system that watches the order of calls (`run`, `reads` with what is
+//! `held` open, `life`), with memtables, blocks and tables so small that a few hundred keys fill several
+//! levels, and is held against maps that remember every moment (`world`). What the cases reached is
+//! counted, and must be enough (`coverage`). Between them come long lives of single operations on larger
+//! trees (`long`).
 
 mod coverage;
+mod held;
 mod keys;
 mod life;
 mod long;

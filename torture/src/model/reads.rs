@@ -1,29 +1,14 @@
 //! The reads of a case: points, scans, cursors, and those that are held open over later operations.
 
 use crate::model::coverage::add;
+use crate::model::held::{HeldCursor, HeldIter, assert_entry, fingerprint, short};
 use crate::model::keys::with_range;
 use crate::model::keys::{Bytes, KeySpec, Span};
-use crate::model::ops::{CursorMove, Op, Source, Walk};
+use crate::model::ops::{Op, Source, Walk};
 use crate::model::run::Run;
 use crate::model::world::{Incarnation, World};
 use siltstone::{Cursor, Db, Iter, Keyspace, Slice, Snapshot};
-use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Bound;
-
-/// An open iterator, and what it has still to give.
-pub(crate) struct HeldIter {
-    iter: Iter,
-    rest: VecDeque<(Bytes, Bytes)>,
-    is_stale: bool,
-}
-
-/// An open cursor, everything in its range, and how many entries lie before its gap.
-pub(crate) struct HeldCursor {
-    cursor: Cursor,
-    entries: Vec<(Bytes, Bytes)>,
-    gap: usize,
-}
 
 /// Something that can be read, and what it must show.
 struct Reader {
@@ -73,57 +58,6 @@ impl Reader {
 
     fn expected(&self, span: &Span) -> Vec<(Bytes, Bytes)> {
         self.world.entries(self.space, span)
-    }
-}
-
-impl HeldIter {
-    /// Takes one entry from the front or the back, and checks it.
-    fn advance(&mut self, forward: bool) -> Option<(Slice, Slice)> {
-        let found = if forward { self.iter.next() } else { self.iter.next_back() };
-        let found = found.transpose().unwrap();
-        let expected = if forward { self.rest.pop_front() } else { self.rest.pop_back() };
-        assert_entry(found.as_ref().map(|(key, value)| (&**key, &**value)), expected.as_ref());
-        found
-    }
-}
-
-impl HeldCursor {
-    /// Makes a move of one or more steps, and checks each.
-    fn make(&mut self, step: &CursorMove, transcript: &mut Vec<u64>) {
-        let entries = &self.entries;
-        match step {
-            CursorMove::Next(count) => {
-                for _ in 0..*count {
-                    let expected = entries.get(self.gap);
-                    let found = self.cursor.next().unwrap();
-                    assert_entry(found, expected);
-                    transcript.push(fingerprint(&found));
-                    self.gap += usize::from(expected.is_some());
-                }
-            }
-            CursorMove::Prev(count) => {
-                for _ in 0..*count {
-                    let expected = self.gap.checked_sub(1).map(|before| &entries[before]);
-                    let found = self.cursor.prev().unwrap();
-                    assert_entry(found, expected);
-                    transcript.push(fingerprint(&found));
-                    self.gap -= usize::from(expected.is_some());
-                }
-            }
-            CursorMove::Seek(key) => {
-                let key = key.bytes();
-                self.cursor.seek(&key);
-                self.gap = entries.partition_point(|(before, _)| *before < key);
-            }
-            CursorMove::SeekToStart => {
-                self.cursor.seek_to_start();
-                self.gap = 0;
-            }
-            CursorMove::SeekToEnd => {
-                self.cursor.seek_to_end();
-                self.gap = entries.len();
-            }
-        }
     }
 }
 
@@ -274,25 +208,4 @@ impl Run<'_> {
         }
         self.db().verify().unwrap().into_result().unwrap();
     }
-}
-
-fn assert_entry(found: Option<(&[u8], &[u8])>, expected: Option<&(Bytes, Bytes)>) {
-    let expected = expected.map(|(key, value)| (&**key, &**value));
-    if found != expected {
-        let show = |entry: Option<(&[u8], &[u8])>| {
-            entry.map(|(key, value)| (short(Some(key)), short(Some(value))))
-        };
-        panic!("found {:?}, expected {:?}", show(found), show(expected));
-    }
-}
-
-/// The beginning of some bytes, and how many there are: enough to tell what was found.
-fn short(bytes: Option<&[u8]>) -> Option<(usize, Vec<u8>)> {
-    bytes.map(|bytes| (bytes.len(), bytes[..bytes.len().min(12)].to_vec()))
-}
-
-fn fingerprint(read: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    read.hash(&mut hasher);
-    hasher.finish()
 }

@@ -1,10 +1,10 @@
 //! Carries out a case on a database and on its model, and holds the two against each other.
 
 use crate::model::coverage::{Coverage, add};
+use crate::model::held::{HeldCursor, HeldIter};
 use crate::model::keys::with_range;
 use crate::model::keys::{KeySpec, Span, value};
 use crate::model::ops::{BatchOp, Case, Fill, Op, Setup};
-use crate::model::reads::{HeldCursor, HeldIter};
 use crate::model::world::{Chronicle, Incarnation, World};
 use siltstone::fs::{LintFileSystem, SimulatedFileSystem};
 use siltstone::{Batch, Db, Durability, Error, ErrorKind, Keyspace, Reason, Snapshot};
