@@ -131,20 +131,13 @@ impl Directories {
 
 #[cfg(test)]
 mod tests {
-    use crate::format::key::Kind;
     use crate::memtable::arena::Arena;
     use crate::memtable::directory::{Directories, FRESH_MIN};
     use crate::memtable::leaf::Leaf;
-    use crate::memtable::record::Record;
+    use crate::memtable::leaf::tests::record;
     use crate::sync::Arc;
     use crate::sync::atomic::Ordering;
     use byteorder::{BigEndian, ByteOrder};
-
-    fn record(arena: &Arena, number: u64) -> Record<'_> {
-        let mut key = [0; 8];
-        BigEndian::write_u64(&mut key, number);
-        Record::store(arena, [b"0000", &key], 1, Kind::Put, b"")
-    }
 
     fn number_of(leaf: &Leaf) -> u64 {
         BigEndian::read_u64(&leaf.record(leaf.now(), 0).unwrap().user_key()[4..])

@@ -330,14 +330,14 @@ fn begin() {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use crate::format::key::Kind;
     use crate::memtable::arena::Arena;
     use crate::memtable::leaf::{CAPACITY, Leaf};
     use crate::memtable::record::Record;
     use byteorder::{BigEndian, ByteOrder};
 
-    fn record(arena: &Arena, number: u64) -> Record<'_> {
+    pub(crate) fn record(arena: &Arena, number: u64) -> Record<'_> {
         let mut key = [0; 8];
         BigEndian::write_u64(&mut key, number);
         Record::store(arena, [b"0000", &key], 1, Kind::Put, b"")
