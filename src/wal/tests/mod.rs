@@ -26,6 +26,8 @@ pub(crate) struct Log {
     pub(crate) known: Vec<u64>,
     /// The value of every operation; that of seqno s is at s - 1.
     pub(crate) values: Vec<Vec<u8>>,
+    /// Of all batches together.
+    pub(crate) payload_bytes: u64,
     /// Up to here everything is durable: in the segment, and as a seqno.
     pub(crate) synced: u64,
     pub(crate) synced_seqno: Seqno,
@@ -46,7 +48,15 @@ impl Log {
         fs.sync_dir(Path::new("/")).unwrap();
         let prepared = prepare(&fs, directory(), 1, Room::once(RESERVE_BYTES)).unwrap();
         let writer = SegmentWriter::begin(prepared, DATABASE, 0, None).unwrap();
-        Log { fs, writer, known: vec![1], values: Vec::new(), synced: 0, synced_seqno: 0 }
+        Log {
+            fs,
+            writer,
+            known: vec![1],
+            values: Vec::new(),
+            payload_bytes: 0,
+            synced: 0,
+            synced_seqno: 0,
+        }
     }
 
     /// A batch with one put for each value.
@@ -56,6 +66,7 @@ impl Log {
             buffer.push(&Op { kind: Kind::Put, keyspace: 0, key: b"k", value });
             self.values.push(value.to_vec());
         }
+        self.payload_bytes += buffer.payload().len() as u64;
         let draft = BatchDraft {
             payload_crc: crc32(buffer.payload()),
             count: u32::try_from(values.len()).unwrap(),

@@ -2,6 +2,7 @@
 
 use crate::error::ErrorKind;
 use crate::fs::{CrashProfile, FileSystem, SimulatedFileSystem};
+use crate::fs::{Fault, FaultFileSystem, Operation, Trigger};
 use crate::wal::tests::{
     DATABASE, Log, RESERVE_BYTES, corruption, directory, read, read_with, wal,
 };
@@ -17,6 +18,7 @@ fn batches_come_back_in_order_across_segments() {
     let replayed = replayed.unwrap();
     assert_eq!(values, log.values);
     assert_eq!((replayed.last_seqno, replayed.replayed_batches), (6, 3));
+    assert_eq!(replayed.replayed_bytes, log.payload_bytes);
     assert!(replayed.is_clean());
 }
 
@@ -164,6 +166,38 @@ fn dropped_bytes_are_kept_beside_older_copies() {
         assert_eq!(after.read(name).unwrap(), expected);
         assert_eq!(after.read(wal(1)).unwrap(), bytes);
     }
+}
+
+#[test]
+fn a_long_tail_is_kept_whole() {
+    let mut log = Log::new();
+    let value: Vec<u8> = (0..700_000_u32).map(|index| (index % 251) as u8).collect();
+    log.put(&[b"a"]).put(&[&value]);
+    let mut bytes = log.bytes(1);
+    let end = log.writer.end() as usize;
+    bytes[end - 6..].fill(0);
+    let fs = log.with(1, &bytes);
+    let tail = read(&fs, &log.known).1.unwrap().torn_tails.remove(0);
+    assert!(tail.offset > 0 && tail.bytes > 690_000, "{tail:?}");
+    let kept = keep_torn(&fs, directory(), &tail).unwrap().unwrap();
+    assert!(fs.read(kept).unwrap() == bytes[tail.offset as usize..][..tail.bytes as usize]);
+}
+
+#[test]
+fn a_copy_that_cannot_be_created_says_why() {
+    let mut log = Log::new();
+    log.put(&[b"a"]).put(&[b"bcd"]);
+    let mut bytes = log.bytes(1);
+    let end = log.writer.end() as usize;
+    bytes[end - 6..].fill(0);
+    let fs = log.with(1, &bytes);
+    let tail = read(&fs, &log.known).1.unwrap().torn_tails.remove(0);
+    let faulty = FaultFileSystem::new(fs);
+    faulty.set(Trigger::on(Operation::CreateNew), Fault::NoSpace);
+    let error = keep_torn(&faulty, directory(), &tail).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DiskFull, "{error}");
+    assert_eq!(error.file().unwrap(), directory().join("lost/000001.wal.tail"));
+    assert_eq!(faulty.hits().len(), 1, "it did not look for another name");
 }
 
 /// A disk that is nearly full would keep a piece of the marker, which looks like a torn commit.
