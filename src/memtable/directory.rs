@@ -92,6 +92,7 @@ impl Directories {
         // Whoever writes in ascending order writes into the newest leaf.
         if let Some(row) = directory.newest()
             && row.leaf.was_last()
+            && row.low.keyspace == slot.keyspace
             && row.low <= *slot
         {
             return Some(&row.leaf);
@@ -131,10 +132,12 @@ impl Directories {
 
 #[cfg(test)]
 mod tests {
+    use crate::format::key::Kind;
     use crate::memtable::arena::Arena;
     use crate::memtable::directory::{Directories, FRESH_MIN};
     use crate::memtable::leaf::Leaf;
     use crate::memtable::leaf::tests::record;
+    use crate::memtable::record::Record;
     use crate::sync::Arc;
     use crate::sync::atomic::Ordering;
     use byteorder::{BigEndian, ByteOrder};
@@ -165,6 +168,17 @@ mod tests {
             }
         }
         assert!(hits > 100 * 200 * 3 / 4, "mostly the right one: {hits}");
+    }
+
+    #[test]
+    fn the_newest_leaf_of_another_keyspace_stands_in_nobodys_way() {
+        let (arena, directories) = (Arena::new(), Directories::new());
+        let higher = record(&arena, 5);
+        directories.add(higher.slot(), Arc::new(Leaf::new(&higher.slot(), higher)));
+        let lower = Record::store(&arena, [b"00/z", b"log"], 1, Kind::Put, b"");
+        directories.add(lower.slot(), Arc::new(Leaf::new(&lower.slot(), lower)));
+        let found = directories.nearest(&record(&arena, 9).slot()).map(number_of);
+        assert_eq!(found, Some(5));
     }
 
     #[test]
