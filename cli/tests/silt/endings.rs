@@ -180,10 +180,16 @@ fn the_tree_can_be_looked_at_and_compacted() {
     let lines: String =
         (0..20_000).map(|number| format!("{number:05}\tvalue {number}\n")).collect();
     place.silt_with_input(&["import"], lines.as_bytes()).text();
+    let compacted = || {
+        let ran = place.silt(&["compact", "--json"]);
+        let facts: serde_json::Value = serde_json::from_str(ran.text()).unwrap();
+        facts["bytes_after"].as_u64().unwrap()
+    };
+    let full = compacted();
     place.silt(&["delete", "--prefix", "0"]).text();
-    let ran = place.silt(&["compact", "--json"]);
-    let facts: serde_json::Value = serde_json::from_str(ran.text()).unwrap();
-    assert!(facts["bytes_after"].as_u64() < facts["bytes_before"].as_u64(), "{facts}");
+    // `bytes_before` may be as little: the background merges tombstones as soon as it can.
+    let less = compacted();
+    assert!(less < full, "{less} bytes, and {full} with what was deleted");
     let ran = place.silt(&["stats", "--json"]);
     let facts: serde_json::Value = serde_json::from_str(ran.text()).unwrap();
     assert!(facts["tables"].as_u64() > Some(0) && facts["table_bytes"].as_u64() > Some(0));
