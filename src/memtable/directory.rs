@@ -25,8 +25,9 @@ const GENERATIONS: usize = 64;
 /// Fresh rows that a directory has room for, besides a quarter of its rows.
 const FRESH_MIN: usize = 4;
 
-/// Bytes of all directories together for each leaf: the older ones have four times the rows of the last.
-pub(crate) const BYTES_A_LEAF: usize = 5 * size_of::<Row>();
+/// Bytes of all directories together for each leaf, about: the older ones have four times the rows of the
+/// last, and each has room for a quarter more.
+pub(crate) const BYTES_A_LEAF: usize = 5 * (size_of::<Row>() + size_of::<OnceLock<Row>>() / 4);
 
 /// A leaf, and its lowest slot.
 #[derive(Clone)]
@@ -63,7 +64,7 @@ impl Directory {
         self.fresh.get(len.checked_sub(1)?)?.get()
     }
 
-    /// The directory with all rows of this one in order.
+    /// The directory with all rows of this one in order. Whoever splits a leaf meanwhile waits for it.
     fn next(&self) -> Directory {
         let fresh = self.fresh.iter().filter_map(OnceLock::get);
         let mut rows: Vec<Row> = self.rows.iter().chain(fresh).cloned().collect();
