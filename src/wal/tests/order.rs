@@ -3,6 +3,7 @@
 use crate::error::ErrorKind;
 use crate::fs::{CrashProfile, FileSystem, SimulatedFileSystem};
 use crate::fs::{Fault, FaultFileSystem, Operation, Trigger};
+use crate::wal::report::TornTail;
 use crate::wal::tests::{
     DATABASE, Log, RESERVE_BYTES, corruption, directory, read, read_with, wal,
 };
@@ -150,15 +151,22 @@ fn a_clean_close_must_be_found_as_it_was_left() {
     corruption(read_closed(&log.fs, &log.known, end));
 }
 
-#[test]
-fn dropped_bytes_are_kept_beside_older_copies() {
+/// A log whose second and last batch lacks its end: the disk, the bytes of the segment, and what was
+/// dropped.
+fn torn(last: &[u8]) -> (SimulatedFileSystem, Vec<u8>, TornTail) {
     let mut log = Log::new();
-    log.put(&[b"a"]).put(&[b"bcd"]);
+    log.put(&[b"a"]).put(&[last]);
     let mut bytes = log.bytes(1);
     let end = log.writer.end() as usize;
     bytes[end - 6..].fill(0);
     let fs = log.with(1, &bytes);
     let tail = read(&fs, &log.known).1.unwrap().torn_tails.remove(0);
+    (fs, bytes, tail)
+}
+
+#[test]
+fn dropped_bytes_are_kept_beside_older_copies() {
+    let (fs, bytes, tail) = torn(b"bcd");
     let expected = &bytes[tail.offset as usize..][..tail.bytes as usize];
     for name in ["/db/lost/000001.wal.tail", "/db/lost/000001.wal.tail-1"] {
         assert_eq!(keep_torn(&fs, directory(), &tail).unwrap(), Some(PathBuf::from(name)));
@@ -170,14 +178,8 @@ fn dropped_bytes_are_kept_beside_older_copies() {
 
 #[test]
 fn a_long_tail_is_kept_whole() {
-    let mut log = Log::new();
     let value: Vec<u8> = (0..700_000_u32).map(|index| (index % 251) as u8).collect();
-    log.put(&[b"a"]).put(&[&value]);
-    let mut bytes = log.bytes(1);
-    let end = log.writer.end() as usize;
-    bytes[end - 6..].fill(0);
-    let fs = log.with(1, &bytes);
-    let tail = read(&fs, &log.known).1.unwrap().torn_tails.remove(0);
+    let (fs, bytes, tail) = torn(&value);
     assert!(tail.offset > 0 && tail.bytes > 690_000, "{tail:?}");
     let kept = keep_torn(&fs, directory(), &tail).unwrap().unwrap();
     assert!(fs.read(kept).unwrap() == bytes[tail.offset as usize..][..tail.bytes as usize]);
@@ -185,13 +187,7 @@ fn a_long_tail_is_kept_whole() {
 
 #[test]
 fn a_copy_that_cannot_be_created_says_why() {
-    let mut log = Log::new();
-    log.put(&[b"a"]).put(&[b"bcd"]);
-    let mut bytes = log.bytes(1);
-    let end = log.writer.end() as usize;
-    bytes[end - 6..].fill(0);
-    let fs = log.with(1, &bytes);
-    let tail = read(&fs, &log.known).1.unwrap().torn_tails.remove(0);
+    let (fs, _, tail) = torn(b"bcd");
     let faulty = FaultFileSystem::new(fs);
     faulty.set(Trigger::on(Operation::CreateNew), Fault::NoSpace);
     let error = keep_torn(&faulty, directory(), &tail).unwrap_err();
