@@ -109,7 +109,7 @@ impl World {
         let found = self.contents();
         // After a failed sync the system may drop what it had, even while the machine runs on.
         let is_whole = is_whole && self.failed.is_empty();
-        let is_right = self.states.allow(&found, is_whole);
+        let is_right = self.states.accepts(&found, is_whole);
         let possible = if is_right { String::new() } else { self.states.told() };
         let failed = &self.failed;
         assert!(

@@ -49,7 +49,7 @@ impl States {
     }
 
     /// Whether a crash may leave this. If nothing that was written can be lost, only the last state.
-    pub(crate) fn allow(&self, found: &Map, is_whole: bool) -> bool {
+    pub(crate) fn accepts(&self, found: &Map, is_whole: bool) -> bool {
         let first = if is_whole { self.known.len() - 1 } else { 0 };
         self.known[first..].iter().chain(&self.uncertain).any(|state| state == found)
     }
@@ -105,13 +105,13 @@ mod tests {
         states.commit(map(1), true);
         states.commit(map(2), false);
         states.doubt(map(3));
-        assert!(!states.allow(&Map::new(), false), "older than what is durable");
-        assert!(states.allow(&map(1), false) && states.allow(&map(2), false));
-        assert!(states.allow(&map(3), true), "nobody knows");
-        assert!(!states.allow(&map(1), true), "nothing can be lost");
+        assert!(!states.accepts(&Map::new(), false), "older than what is durable");
+        assert!(states.accepts(&map(1), false) && states.accepts(&map(2), false));
+        assert!(states.accepts(&map(3), true), "nobody knows");
+        assert!(!states.accepts(&map(1), true), "nothing can be lost");
         assert_eq!((states.lost(&map(1)), states.lost(&map(2))), (1, 0));
         states.commit(map(4), true);
-        assert!(states.allow(&map(4), false));
-        assert!(!states.allow(&map(3), false) && !states.allow(&map(2), false));
+        assert!(states.accepts(&map(4), false));
+        assert!(!states.accepts(&map(3), false) && !states.accepts(&map(2), false));
     }
 }
