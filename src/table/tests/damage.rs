@@ -6,8 +6,7 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::format::checksum::{crc32, crc32_from, seed};
-use crate::format::key::filter_hash;
-use crate::format::key::{Kind, SEQNO_LATEST};
+use crate::format::key::{Kind, SEQNO_LATEST, filter_hash};
 use crate::format::range_tombstone::{Fragments, RangeTombstone};
 use crate::format::table_facts::TableFacts;
 use crate::fs::SimulatedFileSystem;

@@ -3,8 +3,7 @@
 use crate::cache::budget::{Budget, Part};
 use crate::cache::slots::Cache;
 use crate::error::ErrorKind;
-use crate::format::key::filter_hash;
-use crate::format::key::{Kind, SEQNO_LATEST};
+use crate::format::key::{Kind, SEQNO_LATEST, filter_hash};
 use crate::format::limits::USER_KEY_BYTES_MAX;
 use crate::format::range_tombstone::Fragments;
 use crate::fs::{FileSystem, SimulatedFileSystem};

@@ -1,7 +1,6 @@
 //! Random tables against a sorted vector.
 
-use crate::format::key::filter_hash;
-use crate::format::key::{Kind, SEQNO_LATEST, Seqno, compare};
+use crate::format::key::{Kind, SEQNO_LATEST, Seqno, compare, filter_hash};
 use crate::format::range_tombstone::{Fragments, RangeTombstone};
 use crate::fs::SimulatedFileSystem;
 use crate::sync::Arc;
