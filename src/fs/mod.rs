@@ -13,6 +13,7 @@
 mod fault;
 mod forward;
 mod lint;
+mod name;
 mod os;
 mod simulated;
 

@@ -3,8 +3,9 @@
 //! The book only keeps facts; `rules` draws the conclusions.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::fs::name::Name;
 use crate::fs::{Event, FileKind, LockKind};
 
 /// A file's number in the book; a name that is used again gets another one.
@@ -13,7 +14,7 @@ pub(crate) type FileId = usize;
 /// One file. One that was there before the watch began counts as synced.
 #[derive(Clone, Debug)]
 pub(crate) struct File {
-    pub(crate) path: PathBuf,
+    pub(crate) path: Name,
     pub(crate) kind: FileKind,
     /// The number in its name.
     pub(crate) number: Option<u64>,
@@ -84,8 +85,8 @@ pub(crate) struct Locks {
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     pub(crate) files: Vec<File>,
-    pub(crate) names: BTreeMap<PathBuf, FileId>,
-    pub(crate) locks: BTreeMap<PathBuf, Locks>,
+    pub(crate) names: BTreeMap<Name, FileId>,
+    pub(crate) locks: BTreeMap<Name, Locks>,
     /// Log records that are not known to be synced.
     pub(crate) logged: Vec<Logged>,
     pub(crate) last_logged: u64,
@@ -103,7 +104,7 @@ impl Book {
 
     /// The file of this name; one not seen before was there before.
     pub(crate) fn known(&mut self, path: &Path, kind: FileKind) -> FileId {
-        match self.names.get(path) {
+        match self.names.get(path.as_os_str()) {
             Some(id) => *id,
             None => self.enter(path, kind, false),
         }
@@ -111,10 +112,12 @@ impl Book {
 
     fn enter(&mut self, path: &Path, kind: FileKind, created: bool) -> FileId {
         let id = self.files.len();
+        let path = Name::from(path);
+        self.names.insert(path.clone(), id);
         self.files.push(File {
-            path: path.to_path_buf(),
+            number: number_in(&path),
+            path,
             kind,
-            number: number_in(path),
             created,
             named: !created,
             len: 0,
@@ -124,7 +127,6 @@ impl Book {
             head: Vec::new(),
             manifest: ManifestFacts::default(),
         });
-        self.names.insert(path.to_path_buf(), id);
         id
     }
 
@@ -184,14 +186,14 @@ impl Book {
     }
 
     /// The files whose names a sync of this directory makes durable, if it succeeds.
-    pub(crate) fn names_in(&self, directory: &Path) -> Vec<(PathBuf, FileId)> {
-        let inside = self.names.iter().filter(|(path, _)| path.parent() == Some(directory));
-        inside.map(|(path, id)| (path.clone(), *id)).collect()
+    pub(crate) fn names_in(&self, directory: &Path) -> Vec<(Name, FileId)> {
+        let inside = self.names.iter().filter(|(name, _)| name.is_in(directory));
+        inside.map(|(name, id)| (name.clone(), *id)).collect()
     }
 
-    pub(crate) fn directory_synced(&mut self, names: &[(PathBuf, FileId)]) {
-        for (path, id) in names {
-            if self.names.get(path) != Some(id) || self.files[*id].named {
+    pub(crate) fn directory_synced(&mut self, names: &[(Name, FileId)]) {
+        for (name, id) in names {
+            if self.names.get(name) != Some(id) || self.files[*id].named {
                 continue;
             }
             self.files[*id].named = true;
@@ -216,16 +218,17 @@ impl Book {
     }
 
     pub(crate) fn renamed(&mut self, from: &Path, to: &Path) {
-        if let Some(id) = self.names.remove(from) {
-            self.names.insert(to.to_path_buf(), id);
+        if let Some(id) = self.names.remove(from.as_os_str()) {
+            let to = Name::from(to);
+            self.names.insert(to.clone(), id);
             let file = &mut self.files[id];
-            file.path = to.to_path_buf();
+            file.path = to;
             file.named = false;
         }
     }
 
     pub(crate) fn removed(&mut self, path: &Path) {
-        let Some(id) = self.names.remove(path) else {
+        let Some(id) = self.names.remove(path.as_os_str()) else {
             return;
         };
         let file = &self.files[id];
@@ -259,7 +262,7 @@ impl Book {
     /// How the nearest lock above this path is held.
     pub(crate) fn locks_over(&self, path: &Path) -> Locks {
         let held = |directory: &Path| {
-            let locks = self.locks.get(directory)?;
+            let locks = self.locks.get(directory.as_os_str())?;
             (locks.exclusive + locks.shared > 0).then(|| locks.clone())
         };
         path.ancestors().find_map(held).unwrap_or_default()
@@ -300,8 +303,8 @@ impl Book {
     }
 }
 
-fn directory_of(path: &Path) -> PathBuf {
-    path.parent().unwrap_or(path).to_path_buf()
+fn directory_of(path: &Path) -> Name {
+    path.parent().unwrap_or(path).into()
 }
 
 /// The number in a name of the engine, which has at most one run of digits.

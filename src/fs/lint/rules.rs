@@ -49,7 +49,7 @@ pub(crate) fn use_after_failed_sync(file: &File, what: &str) -> Breach {
 
 /// R1: before a rename.
 pub(crate) fn rename(book: &Book, from: &Path) -> Breach {
-    let id = *book.names.get(from)?;
+    let id = *book.names.get(from.as_os_str())?;
     let file = &book.files[id];
     if file.kind != FileKind::Current || !file.created {
         return None;
@@ -68,7 +68,7 @@ pub(crate) fn rename(book: &Book, from: &Path) -> Breach {
 
 /// R3 and R8: before a file is removed.
 pub(crate) fn remove(book: &Book, path: &Path) -> Breach {
-    let Some(id) = book.names.get(path) else {
+    let Some(id) = book.names.get(path.as_os_str()) else {
         return remove_unknown(book, path);
     };
     let file = &book.files[*id];

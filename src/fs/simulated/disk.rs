@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
+use crate::fs::name::Name;
 use crate::fs::simulated::content::Content;
-use crate::fs::simulated::names::{Change, Entry, Name, Names, NodeId, Tree};
+use crate::fs::simulated::names::{Change, Entry, Names, NodeId, Tree};
 use crate::sync::Arc;
 
 /// One change of a disk.

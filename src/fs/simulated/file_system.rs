@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::fs::name::resolve;
 use crate::fs::simulated::content::usize_of;
 use crate::fs::simulated::crash::{CrashProfile, Random, crash};
 use crate::fs::simulated::disk::Disk;
 use crate::fs::simulated::handle::{Handle, SimulatedAppend, SimulatedLock, SimulatedRead};
 use crate::fs::simulated::history::{Acknowledged, Moment};
 use crate::fs::simulated::names::Entry;
-use crate::fs::simulated::state::{State, named, resolve};
+use crate::fs::simulated::state::{State, named};
 use crate::fs::{Append, DirEntry, Event, FileKind, FileLock, FileSystem, LockKind, ReadAt};
 use crate::sync::{Arc, Mutex, MutexGuard};
 
@@ -259,7 +260,7 @@ impl FileSystem for SimulatedFileSystem {
         let below = names
             .range::<OsStr, _>((Bound::Excluded(directory.as_os_str()), Bound::Unbounded))
             .take_while(|(path, _)| has_prefix(path, &directory));
-        let inside = below.filter(|(path, _)| path.parent() == Some(&directory));
+        let inside = below.filter(|(name, _)| name.is_in(&directory));
         let entries = inside.map(|(path, entry)| DirEntry {
             name: path.file_name().unwrap_or_default().to_os_string(),
             is_dir: *entry == Entry::Directory,
@@ -311,7 +312,7 @@ impl FileSystem for SimulatedFileSystem {
     }
 
     fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
-        Ok(resolve(path))
+        Ok(resolve(path).into_owned())
     }
 
     fn monotonic(&self) -> Duration {

@@ -3,49 +3,13 @@
 //! Every change of a name is kept in order, with marks that say what made it durable, until all
 //! changes before it are settled too. So any choice of surviving changes can be replayed.
 
-use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
-use std::fmt;
-use std::ops::Deref;
 use std::path::Path;
 
-use crate::sync::Arc;
+use crate::fs::name::Name;
 
 /// The number of a file on one disk; never used twice.
 pub(crate) type NodeId = u64;
-
-/// An absolute path without `.` and `..`. It is compared byte by byte, and a copy costs nothing: the
-/// past of a disk is full of them.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Name(Arc<OsStr>);
-
-impl From<&Path> for Name {
-    fn from(path: &Path) -> Name {
-        Name(path.as_os_str().into())
-    }
-}
-
-impl Deref for Name {
-    type Target = Path;
-
-    fn deref(&self) -> &Path {
-        Path::new(&*self.0)
-    }
-}
-
-// What `Eq` and `Ord` compare.
-impl Borrow<OsStr> for Name {
-    fn borrow(&self) -> &OsStr {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Name {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(to)
-    }
-}
 
 /// What has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,10 +58,10 @@ impl Change {
         }
     }
 
-    // The directory whose sync makes it durable: for a rename, that of the new name.
-    fn directory(&self) -> Option<&Path> {
+    // The sync of a directory does; for a rename, that of the new name.
+    fn is_made_durable_by(&self, directory: &Path) -> bool {
         let (path, to) = self.names();
-        to.unwrap_or(path).parent()
+        to.unwrap_or(path).is_in(directory)
     }
 }
 
@@ -160,7 +124,7 @@ impl Names {
     pub(crate) fn sync_directory(&mut self, directory: &Path) {
         for pending in &mut self.pending {
             pending.journaled = true;
-            pending.synced |= pending.change.directory() == Some(directory);
+            pending.synced |= pending.change.is_made_durable_by(directory);
         }
         let settled = self.pending.iter().take_while(|it| it.synced).count();
         for pending in self.pending.drain(..settled) {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::fs::LockKind;
@@ -286,21 +286,6 @@ impl State {
             self.garbage = self.disk.nodes.len() > named.count();
         }
     }
-}
-
-/// The one name of a path: absolute, without `.` and `..`.
-pub(crate) fn resolve(path: &Path) -> PathBuf {
-    let mut resolved = PathBuf::from("/");
-    for component in path.components() {
-        match component {
-            Component::Prefix(_) | Component::RootDir | Component::CurDir => {}
-            Component::ParentDir => {
-                resolved.pop();
-            }
-            Component::Normal(name) => resolved.push(name),
-        }
-    }
-    resolved
 }
 
 /// Every node of a disk that has a name, with its name. In order of names.
