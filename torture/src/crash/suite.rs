@@ -119,7 +119,7 @@ fn by_chance(seed: u64, hits: &mut Hits) {
         seeds: 1,
         seed: random.below(1 << 20),
         stride: 1 + end / 60,
-        nested_every: 16,
+        nested_every: 40,
         nested_stride: 5,
     };
     hits.absorb(sweep(&told.story, 0..=end, effort));
