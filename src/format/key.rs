@@ -106,6 +106,18 @@ pub(crate) fn head(key: &[u8]) -> u64 {
     }
 }
 
+/// The first sixteen bytes of a key, as [`head`].
+#[inline]
+pub(crate) fn wide_head(key: &[u8]) -> u128 {
+    match key.first_chunk::<16>() {
+        Some(first) => BigEndian::read_u128(first),
+        None => {
+            let (first, rest) = key.split_at(key.len().min(8));
+            u128::from(head(first)) << 64 | u128::from(head(rest))
+        }
+    }
+}
+
 /// The order of two keys: that of their bytes, and the shorter one first.
 ///
 /// The library's comparison reads 32 bytes at once, also of shorter keys. A key that is asked for was
@@ -140,7 +152,7 @@ pub(crate) fn compare(left: (&[u8], Seqno), right: (&[u8], Seqno)) -> Ordering {
 
 #[cfg(test)]
 mod tests {
-    use crate::format::key::{Kind, compare, head, keyspace_end, user_key};
+    use crate::format::key::{Kind, compare, head, keyspace_end, user_key, wide_head};
     use proptest::prelude::*;
     use std::cmp::Ordering;
 
@@ -148,6 +160,10 @@ mod tests {
         #[test]
         fn heads_never_contradict_the_order_of_keys(left: Vec<u8>, right: Vec<u8>) {
             match head(&left).cmp(&head(&right)) {
+                Ordering::Equal => {}
+                decided => prop_assert_eq!(decided, left.cmp(&right)),
+            }
+            match wide_head(&left).cmp(&wide_head(&right)) {
                 Ordering::Equal => {}
                 decided => prop_assert_eq!(decided, left.cmp(&right)),
             }

@@ -8,6 +8,11 @@
 //! The line also knows who stands on the same user key: an entry whose source has each key once, and whose
 //! second has another key, is alone.
 //!
+//! Sources that take turns, as tables of level 0 do, need that comparison at each entry; all else is counted
+//! beforehand, a block at a time. So a step is one of three kinds: unseen, as far as a source leads on
+//! (`count_ahead`, `next_plain`); counted, which looks at nothing but who leads (`next_counted`); or an
+//! ordinary one, after which the caller looks at the entry.
+//!
 //! Invariants, while there is no failure: (1) no entry of any source lies between the current entry
 //! and that source's position, in the direction of the walk, except what `seek_past` left out;
 //! (2) the line holds the sources that have a position, ordered by it in the direction of the walk.
@@ -24,14 +29,25 @@ use std::cmp::Ordering;
 use std::ops::Bound;
 
 /// Steps that a source must have led in a row before it is asked how far it leads on: where sources take
-/// turns, the question costs more than it saves.
-const LEAD_BEFORE_LOOK: u32 = 2;
+/// turns, the question costs more than it saves. Chosen by measurement, as decision 0032 says.
+const LEAD_BEFORE_LOOK: u32 = 4;
 
 /// Which way the sources are walked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     Forward,
     Backward,
+}
+
+/// What a step that was counted beforehand has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stride {
+    /// None was counted, and no step was taken.
+    Uncounted,
+    /// A plain entry, the only one of its key, inside the limit.
+    Plain,
+    /// An entry that needs a look, or the end.
+    Unknown,
 }
 
 /// See the module's caption.
@@ -117,6 +133,68 @@ impl<C: Cursor> MergingCursor<C> {
         passed.map(|()| self.line_up())
     }
 
+    /// As [`plain_ahead`](Cursor::plain_ahead). Where sources take turns, each entry needs a comparison, but
+    /// the steps that need nothing else are counted for `next_counted`. Requires: `seqno` is always the same.
+    #[inline]
+    pub(crate) fn count_ahead(&mut self, seqno: Seqno, end: Option<&[u8]>) -> usize {
+        let ahead = self.plain_ahead(seqno, end);
+        self.count(ahead, |source| source.plain_ahead(seqno, None));
+        ahead
+    }
+
+    /// The mirror of `count_ahead`, for `prev_counted`.
+    #[inline]
+    pub(crate) fn count_behind(&mut self, seqno: Seqno, start: Bound<&[u8]>) -> usize {
+        let behind = self.plain_behind(seqno, start);
+        self.count(behind, |source| source.plain_behind(seqno, Bound::Unbounded));
+        behind
+    }
+
+    /// Of all the plain entries that the source has, so many will be stepped over unseen.
+    #[inline]
+    fn count(&mut self, unseen: usize, all: impl Fn(&C) -> usize) {
+        let all = all(self.current());
+        self.line.count_plain(if all > 0 { 1 + all - unseen } else { 0 });
+    }
+
+    /// Steps forward if that step was counted. `limit` is the head of the first key that is outside.
+    #[inline]
+    pub(crate) fn next_counted(&mut self, limit: u128) -> Stride {
+        self.step_counted(Direction::Forward, limit, C::next_plain)
+    }
+
+    /// The mirror: `limit` is the head of the last key that may be outside, or of one that is inside.
+    #[inline]
+    pub(crate) fn prev_counted(&mut self, limit: u128) -> Stride {
+        self.step_counted(Direction::Backward, !limit, C::prev_plain)
+    }
+
+    #[inline]
+    fn step_counted(
+        &mut self,
+        direction: Direction,
+        limit: u128,
+        step: impl FnOnce(&mut C),
+    ) -> Stride {
+        let MergingCursor { sources, line, lead, .. } = self;
+        let Some((first, left)) = line.plain_left() else { return Stride::Uncounted };
+        if self.direction != direction {
+            return Stride::Uncounted;
+        }
+        step(&mut sources[first]);
+        line.count_plain(left);
+        let first = &sources[first];
+        let leads = line
+            .advance(head(first, direction), |other| compare(first, &sources[other], direction));
+        *lead = if leads { *lead + 1 } else { 0 };
+        // One that leads so long is asked how far.
+        if *lead != LEAD_BEFORE_LOOK && line.is_plain_below(limit) {
+            Stride::Plain
+        } else {
+            Stride::Unknown
+        }
+    }
+
     fn restart(
         &mut self,
         direction: Direction,
@@ -168,7 +246,8 @@ impl<C: Cursor> MergingCursor<C> {
         line.clear();
         for (rank, source) in sources.iter().enumerate() {
             if source.is_valid() {
-                line.join(rank, |other| compare(source, &sources[other], *direction));
+                let head = head(source, *direction);
+                line.join(rank, head, |other| compare(source, &sources[other], *direction));
             }
         }
         self.lead = 0;
@@ -182,21 +261,17 @@ impl<C: Cursor> MergingCursor<C> {
         }
         let direction = self.direction;
         let MergingCursor { sources, line, lead, .. } = self;
-        let (Some(first), second) = (line.first(), line.second()) else { return Ok(()) };
+        let Some(first) = line.first() else { return Ok(()) };
         let first = &sources[first];
         if !first.is_valid() {
             line.leave();
             *lead = 0;
-        } else if let Some(second) = second {
-            let met = compare(first, &sources[second], direction);
-            if met.leads {
-                line.stay(met.same_key);
-                *lead = lead.saturating_add(1);
-            } else {
-                line.step_back(met.same_key, |other| compare(first, &sources[other], direction));
-                *lead = 0;
-            }
+            return Ok(());
         }
+        line.count_plain(0);
+        let leads = line
+            .advance(head(first, direction), |other| compare(first, &sources[other], direction));
+        *lead = if leads { lead.saturating_add(1) } else { 0 };
         Ok(())
     }
 
@@ -205,6 +280,15 @@ impl<C: Cursor> MergingCursor<C> {
             Some(error) => Err(error.clone()),
             None => panic!("a merging cursor was moved where it is not valid"),
         }
+    }
+}
+
+/// A number that is smaller for the source that comes first in the direction of the walk, unless it is the same.
+#[inline]
+fn head<C: Cursor>(source: &C, direction: Direction) -> u128 {
+    match direction {
+        Direction::Forward => source.head(),
+        Direction::Backward => !source.head(),
     }
 }
 
@@ -343,121 +427,5 @@ impl<C: Cursor> Cursor for MergingCursor<C> {
     #[inline]
     fn has_unique_keys(&self) -> bool {
         self.current().has_unique_keys()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::error::ErrorKind;
-    use crate::format::key::{SEQNO_LATEST, Seqno};
-    use crate::merge::cursor::Cursor;
-    use crate::merge::merging::MergingCursor;
-    use crate::merge::testing::{Entry, VecCursor, position, sorted, walk_like_a_sorted_vec};
-    use proptest::prelude::*;
-
-    /// Entries with their source. Seqno 0 stands for zeroed ones, in the last source only.
-    fn any_sources() -> impl Strategy<Value = (Vec<Vec<Entry>>, Vec<Entry>)> {
-        let entries =
-            prop::collection::vec((0..12_u8, 0..9_u64, any::<prop::sample::Index>()), 0..60);
-        (1..10_usize, entries).prop_map(|(count, entries)| {
-            let mut sources = vec![Vec::new(); count];
-            let mut all = Vec::new();
-            for (key, seqno, source) in entries {
-                let entry = Entry::put(&[key], seqno);
-                if all.contains(&entry) {
-                    continue;
-                }
-                let source = if seqno == 0 { count - 1 } else { source.index(count) };
-                sources[source].push(entry.clone());
-                all.push(entry);
-            }
-            (sources.into_iter().map(sorted).collect(), sorted(all))
-        })
-    }
-
-    fn merging(sources: &[Vec<Entry>]) -> MergingCursor<VecCursor> {
-        MergingCursor::new(sources.iter().cloned().map(VecCursor::new).collect())
-    }
-
-    proptest! {
-        #[test]
-        fn a_merge_walks_like_one_sorted_vec(
-            (sources, all) in any_sources(),
-            steps in prop::collection::vec((0..30_u8, 0..13_u8, 0..10_u64), 1..120),
-        ) {
-            // Steps far above 5 are steps back; half of the rest becomes steps forward.
-            let steps: Vec<(u8, u8, Seqno)> =
-                steps.into_iter().map(|(s, k, q)| (if s < 6 { s } else { 4 + s % 4 }, k, q)).collect();
-            walk_like_a_sorted_vec(&mut merging(&sources), &all, &steps)?;
-        }
-
-        #[test]
-        fn seek_past_leaves_out_only_old_sources_before_the_key(
-            (sources, _) in any_sources(),
-            start in 0..12_u8,
-            past in 0..12_u8,
-            rank_from in 0..5_usize,
-            forward: bool,
-        ) {
-            let mut cursor = merging(&sources);
-            let keep = |rank: usize, entry: &Entry| {
-                let key = entry.key[0];
-                match forward {
-                    true => key >= start && (rank < rank_from || key >= past),
-                    false => key < start && (rank < rank_from || key < past),
-                }
-            };
-            let kept = (0..).zip(&sources).flat_map(|(rank, entries)| {
-                entries.iter().filter(move |entry| keep(rank, entry)).cloned()
-            });
-            let mut expect = sorted(kept);
-            if !forward {
-                expect.reverse();
-            }
-            match forward {
-                true => cursor.seek(&[start], SEQNO_LATEST).unwrap(),
-                false => cursor.seek_back(&[start], SEQNO_LATEST).unwrap(),
-            }
-            if !cursor.is_valid() {
-                return Ok(());
-            }
-            cursor.seek_past(rank_from, &[past], SEQNO_LATEST).unwrap();
-            for entry in expect {
-                prop_assert_eq!(position(&cursor), Some((entry.key.clone(), entry.seqno)));
-                prop_assert!(sources[cursor.rank()].contains(&entry));
-                if forward { cursor.next().unwrap() } else { cursor.prev().unwrap() }
-            }
-            prop_assert!(!cursor.is_valid());
-        }
-    }
-
-    #[test]
-    fn a_merge_without_sources_is_empty() {
-        let mut cursor = merging(&[]);
-        cursor.seek_first().unwrap();
-        assert!(!cursor.is_valid());
-        cursor.seek_back(b"k", 3).unwrap();
-        assert!(!cursor.is_valid());
-    }
-
-    #[test]
-    fn an_error_is_repeated_until_a_seek() {
-        let entries: Vec<_> = (0..9).map(|key| Entry::put(&[key], 5)).collect();
-        let others: Vec<_> = (0..9).map(|key| Entry::put(&[key], 6)).collect();
-        let failing = VecCursor::failing_after(entries, 3);
-        let mut cursor = MergingCursor::new(vec![VecCursor::new(others), failing]);
-        cursor.seek_first().unwrap();
-        let mut steps = 0;
-        let error = loop {
-            match cursor.next() {
-                Ok(()) => steps += 1,
-                Err(error) => break error,
-            }
-        };
-        assert_eq!((steps, error.kind()), (5, ErrorKind::Corruption));
-        assert!(!cursor.is_valid());
-        assert_eq!(cursor.next().unwrap_err().offset(), Some(512));
-        assert_eq!(cursor.prev().unwrap_err().offset(), Some(512));
-        assert!(cursor.seek_first().is_err() && !cursor.is_valid());
     }
 }

@@ -15,10 +15,12 @@ mod run;
 mod source;
 
 #[cfg(test)]
+mod merging_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 
 pub(crate) use crate::merge::cover::{Cover, CoverSource};
 pub(crate) use crate::merge::cursor::{Cursor, RunTable};
-pub(crate) use crate::merge::merging::MergingCursor;
+pub(crate) use crate::merge::merging::{MergingCursor, Stride};
 pub(crate) use crate::merge::run::RunCursor;
 pub(crate) use crate::merge::source::Source;

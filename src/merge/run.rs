@@ -200,6 +200,11 @@ impl<T: RunTable> Cursor for RunCursor<T> {
     }
 
     #[inline]
+    fn head(&self) -> u128 {
+        self.entry().head()
+    }
+
+    #[inline]
     fn seqno(&self) -> Seqno {
         self.entry().seqno()
     }

@@ -143,9 +143,11 @@ impl Cursor for VecCursor {
     }
     fn next_plain(&mut self) {
         self.at = Some(self.at.unwrap() + 1);
+        assert!(self.is_plain(self.at.unwrap(), SEQNO_LATEST), "a step that nobody counted");
     }
     fn prev_plain(&mut self) {
-        self.at = Some(self.at.unwrap() - 1);
+        self.at = Some(self.at.unwrap().checked_sub(1).expect("a step that nobody counted"));
+        assert!(self.is_plain(self.at.unwrap(), SEQNO_LATEST), "a step that nobody counted");
     }
 }
 

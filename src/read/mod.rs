@@ -10,3 +10,5 @@ pub(crate) mod sources;
 
 #[cfg(test)]
 mod scan_tests;
+#[cfg(test)]
+mod turn_tests;

@@ -19,8 +19,8 @@
 //! range's end, has a word in it: those steps look at nothing.
 
 use crate::error::{Error, Result};
-use crate::format::key::{Kind, SEQNO_LATEST, Seqno, order};
-use crate::merge::{Cover, Cursor, MergingCursor, RunTable, Source};
+use crate::format::key::{Kind, SEQNO_LATEST, Seqno, order, wide_head};
+use crate::merge::{Cover, Cursor, MergingCursor, RunTable, Source, Stride};
 use crate::read::shade::{Shade, copy};
 use crate::seeded::{Bug, is_seeded};
 use crate::slice::Slice;
@@ -55,6 +55,9 @@ pub(crate) struct Scan<T: RunTable = Handle> {
     /// behind an entry where the sources stand; and backward, while it is before one. One of them is 0.
     ahead: usize,
     behind: usize,
+    /// Heads of the bounds.
+    start_head: u128,
+    end_head: u128,
     /// The first error, repeated until a seek.
     failure: Option<Error>,
     /// With `Gap::Before`: that key. With `Place::Copied`: the entry's. Else free.
@@ -94,6 +97,8 @@ impl<T: RunTable> Scan<T> {
         visible: Seqno,
         bounds: Bounds,
     ) -> Scan<T> {
+        let start_head = wide_head(&bounds.start);
+        let end_head = bounds.end.as_deref().map_or(u128::MAX, wide_head);
         Scan {
             merged: MergingCursor::new(sources),
             cover,
@@ -104,6 +109,8 @@ impl<T: RunTable> Scan<T> {
             entry: Place::Merged,
             ahead: 0,
             behind: 0,
+            start_head,
+            end_head,
             failure: None,
             key: Vec::new(),
             value: Vec::new(),
@@ -137,6 +144,7 @@ impl<T: RunTable> Scan<T> {
         self.behind = 0;
         copy(&mut self.bounds.start, user_key);
         self.bounds.start.push(0);
+        self.start_head = wide_head(user_key);
     }
 
     /// From now on the range ends before `user_key`: another scan has returned that from its other
@@ -144,6 +152,7 @@ impl<T: RunTable> Scan<T> {
     pub(crate) fn end_before(&mut self, user_key: &[u8]) {
         self.ahead = 0;
         copy(self.bounds.end.get_or_insert_default(), user_key);
+        self.end_head = wide_head(user_key);
     }
 
     fn restart(&mut self, gap: Gap) {
@@ -238,7 +247,13 @@ impl<T: RunTable> Scan<T> {
     #[inline]
     fn try_next(&mut self) -> Result<bool> {
         match (self.gap, self.entry) {
-            (Gap::BehindEntry, Place::Merged | Place::Only) => self.skip_older_versions()?,
+            (Gap::BehindEntry, Place::Merged | Place::Only) => {
+                match self.merged.next_counted(self.end_head) {
+                    Stride::Plain => return Ok(true),
+                    Stride::Unknown => {}
+                    Stride::Uncounted => self.skip_older_versions()?,
+                }
+            }
             (Gap::BehindEntry, Place::Copied) => {
                 self.key.push(0);
                 self.merged.seek(&self.key, SEQNO_LATEST)?;
@@ -255,7 +270,11 @@ impl<T: RunTable> Scan<T> {
     fn try_prev(&mut self) -> Result<bool> {
         match (self.gap, self.entry) {
             (Gap::BeforeEntry, Place::Copied) => {}
-            (Gap::BeforeEntry, Place::Only) => self.merged.prev()?,
+            (Gap::BeforeEntry, Place::Only) => match self.merged.prev_counted(self.start_head) {
+                Stride::Plain => return Ok(true),
+                Stride::Unknown => {}
+                Stride::Uncounted => self.merged.prev()?,
+            },
             (Gap::BeforeEntry, Place::Merged) => {
                 copy(&mut self.key, self.merged.key());
                 self.merged.seek_back(&self.key, SEQNO_LATEST)?;
@@ -284,7 +303,7 @@ impl<T: RunTable> Scan<T> {
                 return Ok(false);
             }
             if self.cover.is_empty() && self.merged.is_plain_at(self.visible) {
-                self.ahead = self.merged.plain_ahead(self.visible, self.bounds.end.as_deref());
+                self.ahead = self.merged.count_ahead(self.visible, self.bounds.end.as_deref());
                 return Ok(true);
             }
             if self.merged.seqno() > self.visible {
@@ -381,7 +400,7 @@ impl<T: RunTable> Scan<T> {
             {
                 self.entry = Place::Only;
                 let start = Bound::Included(&self.bounds.start[..]);
-                self.behind = self.merged.plain_behind(self.visible, start);
+                self.behind = self.merged.count_behind(self.visible, start);
                 return Ok(true);
             }
             if self.leave_shade_backward()? {

@@ -170,7 +170,10 @@ fn run_of_tables<T>(
     tables.collect()
 }
 
-fn table_in_memory(entries: Vec<Entry>, tombstones: Vec<RangeTombstone>) -> Arc<TestTable> {
+pub(crate) fn table_in_memory(
+    entries: Vec<Entry>,
+    tombstones: Vec<RangeTombstone>,
+) -> Arc<TestTable> {
     if entries.is_empty() {
         return Arc::new(TestTable::of_range_tombstones(tombstones, None));
     }
@@ -178,7 +181,7 @@ fn table_in_memory(entries: Vec<Entry>, tombstones: Vec<RangeTombstone>) -> Arc<
 }
 
 /// Writes real tables of tiny blocks into a simulated file system.
-fn table_files() -> impl FnMut(Vec<Entry>, Vec<RangeTombstone>) -> Arc<Handle> {
+pub(crate) fn table_files() -> impl FnMut(Vec<Entry>, Vec<RangeTombstone>) -> Arc<Handle> {
     let fs = SimulatedFileSystem::new();
     fs.create_dir_all(Path::new("/d")).unwrap();
     let cache = Cache::new(Budget::new(1 << 20));
@@ -196,15 +199,15 @@ fn table_files() -> impl FnMut(Vec<Entry>, Vec<RangeTombstone>) -> Arc<Handle> {
     }
 }
 
-enum Part<T> {
+pub(crate) enum Part<T> {
     Memtable(Arc<Memtable>),
     Run(Arc<[Arc<T>]>),
 }
 
-struct Parts<T>(Vec<Part<T>>);
+pub(crate) struct Parts<T>(pub(crate) Vec<Part<T>>);
 
 impl<T: RunTable> Parts<T> {
-    fn scan(&self, visible: Seqno, bounds: &Bounds) -> Scan<T> {
+    pub(crate) fn scan(&self, visible: Seqno, bounds: &Bounds) -> Scan<T> {
         let sources = self.0.iter().map(|part| match part {
             Part::Memtable(memtable) => Source::Memtable(memtable.cursor()),
             Part::Run(tables) => Source::Run(RunCursor::new(Arc::clone(tables))),
@@ -220,25 +223,25 @@ impl<T: RunTable> Parts<T> {
 }
 
 /// The gap of the model: how many live keys are before it.
-struct Model {
-    live: Vec<Entry>,
-    gap: usize,
+pub(crate) struct Model {
+    pub(crate) live: Vec<Entry>,
+    pub(crate) gap: usize,
 }
 
 impl Model {
-    fn next(&mut self) -> Option<Entry> {
+    pub(crate) fn next(&mut self) -> Option<Entry> {
         let crossed = self.live.get(self.gap)?.clone();
         self.gap += 1;
         Some(crossed)
     }
 
-    fn prev(&mut self) -> Option<Entry> {
+    pub(crate) fn prev(&mut self) -> Option<Entry> {
         self.gap = self.gap.checked_sub(1)?;
         Some(self.live[self.gap].clone())
     }
 }
 
-fn crossed<T: RunTable>(scan: &Scan<T>, found: bool) -> Option<Entry> {
+pub(crate) fn crossed<T: RunTable>(scan: &Scan<T>, found: bool) -> Option<Entry> {
     found.then(|| Entry {
         key: scan.key().to_vec(),
         seqno: scan.seqno(),
