@@ -4,3 +4,4 @@ pub(crate) mod choice;
 pub(crate) mod keys;
 pub(crate) mod model;
 pub(crate) mod values;
+pub(crate) mod workload;

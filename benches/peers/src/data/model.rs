@@ -6,8 +6,8 @@
 use crate::data::choice::{Chance, permutation};
 use crate::data::keys::{Key, Keys, Kind};
 use crate::data::values::Values;
+use crate::data::workload::{Operations, Workload, Write};
 use crate::engine::Result;
-use crate::work::ycsb::{Operations, Workload};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
@@ -84,8 +84,9 @@ impl Model {
                     }
                 }
                 Event::Ycsb { workload, operations } => {
-                    let operations = Operations::new(workload, entries, model.items, operations);
-                    operations.replay(&mut model, None);
+                    let list = Operations::new(workload, entries, model.items, operations);
+                    let writes = (0..operations).filter_map(|number| list.write(number));
+                    writes.for_each(|write| model.write(write));
                 }
             }
         }
@@ -105,6 +106,11 @@ impl Model {
     pub(crate) fn set(&mut self, rank: u64, kind: Kind, version: Option<u8>) {
         let versions = if kind == Kind::Loaded { &mut self.loaded } else { &mut self.inserted };
         versions[rank as usize] = version.unwrap_or(ABSENT);
+    }
+
+    pub(crate) fn write(&mut self, write: Write) {
+        self.set(write.rank, write.kind, Some(write.version));
+        self.items += u64::from(write.is_new);
     }
 
     pub(crate) fn entries(&self) -> u64 {

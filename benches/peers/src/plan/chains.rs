@@ -4,9 +4,9 @@
 //! made. In every round each step is done by one engine after the other before the next step begins,
 //! so that a slow minute of the machine meets all of them.
 
+use crate::data::workload::Workload;
 use crate::engine::settings::{Compression, Durability, Settings};
 use crate::work::job::{Step, Work};
-use crate::work::ycsb::Workload;
 
 const MIB: u64 = 1 << 20;
 /// The small cache.

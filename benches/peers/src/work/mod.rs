@@ -2,6 +2,7 @@
 
 pub(crate) mod change;
 pub(crate) mod check;
+mod dispatch;
 pub(crate) mod fill;
 pub(crate) mod job;
 pub(crate) mod mixed;
