@@ -109,13 +109,13 @@ pub(crate) fn head(key: &[u8]) -> u64 {
 /// The first sixteen bytes of a key, as [`head`].
 #[inline]
 pub(crate) fn wide_head(key: &[u8]) -> u128 {
-    match key.first_chunk::<16>() {
-        Some(first) => BigEndian::read_u128(first),
-        None => {
-            let (first, rest) = key.split_at(key.len().min(8));
-            u128::from(head(first)) << 64 | u128::from(head(rest))
-        }
-    }
+    let behind = match (key.get(8..).and_then(<[u8]>::first_chunk::<8>), key.last_chunk::<8>()) {
+        (Some(behind), _) => BigEndian::read_u64(behind),
+        // The last eight bytes, without those that the first eight have too.
+        (None, Some(last)) if key.len() > 8 => BigEndian::read_u64(last) << (8 * (16 - key.len())),
+        _ => 0,
+    };
+    u128::from(head(key)) << 64 | u128::from(behind)
 }
 
 /// The order of two keys: that of their bytes, and the shorter one first.

@@ -3,7 +3,7 @@
 //! Dispatch is static: a merging cursor is made for one type of source.
 
 use crate::error::Result;
-use crate::format::key::{Kind, Seqno, wide_head};
+use crate::format::key::{Kind, Seqno};
 use crate::format::range_tombstone::Fragments;
 use crate::format::table_facts::TableFacts;
 use crate::memtable::MemtableCursor;
@@ -28,11 +28,6 @@ pub(crate) trait Cursor {
     fn prev(&mut self) -> Result<()>;
     fn is_valid(&self) -> bool;
     fn key(&self) -> &[u8];
-    /// The first bytes of the key, as a number that sorts like them.
-    #[inline]
-    fn head(&self) -> u128 {
-        wide_head(self.key())
-    }
     fn seqno(&self) -> Seqno;
     fn kind(&self) -> Kind;
     fn value(&self) -> &[u8];
@@ -141,10 +136,6 @@ macro_rules! is_a_cursor {
 
 is_a_cursor!(MemtableCursor);
 is_a_cursor!(TableCursor {
-    #[inline]
-    fn head(&self) -> u128 {
-        TableCursor::head(self)
-    }
     #[inline]
     fn value_slice(&self) -> Slice {
         TableCursor::value_slice(self)

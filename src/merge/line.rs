@@ -20,7 +20,8 @@ pub(crate) struct Line(Vec<Place>);
 
 #[derive(Clone, Copy)]
 struct Place {
-    /// Smaller for a source that comes before another one. Of the first it may be an older one.
+    /// Smaller for a source that comes before another one. Of the first it may be an older one, if it has not
+    /// met the second since.
     head: u128,
     rank: usize,
     /// How many entries of the source, the one at hand included, are known to be plain and the only ones
@@ -89,12 +90,12 @@ impl Line {
         }
     }
 
-    /// The first, and how many of its entries are known to be plain from the next one on, if that one is, and
-    /// if nobody else has the key of the one at hand.
+    /// The first, and how many of its entries are known to be plain from the next one on: if that one is, and
+    /// if there is a second, who has not the key of the one at hand.
     #[inline]
     pub(crate) fn plain_left(&self) -> Option<(usize, usize)> {
-        let first = self.0.first().filter(|first| first.plain > 1 && !self.is_key_shared())?;
-        Some((first.rank, first.plain - 1))
+        let [first, second, ..] = &self.0[..] else { return None };
+        (first.plain > 1 && !second.same_key).then(|| (first.rank, first.plain - 1))
     }
 
     /// Lets a source that is not in line join it. `compare` says how it is to the one of a rank.
@@ -111,13 +112,17 @@ impl Line {
         }
     }
 
-    /// The first has gone on and has this head now: it takes the place where it belongs. Returns whether it
+    /// The first has gone on and has another head now: it takes the place where it belongs. Returns whether it
     /// still leads. `compare` says how it is to the one of a rank.
     #[inline]
-    pub(crate) fn advance(&mut self, head: u128, compare: impl Fn(usize) -> Match) -> bool {
-        let [first, rest @ ..] = &mut self.0[..] else { return true };
+    pub(crate) fn advance(
+        &mut self,
+        head: impl FnOnce() -> u128,
+        compare: impl Fn(usize) -> Match,
+    ) -> bool {
+        let [first, second, ..] = &mut self.0[..] else { return true };
+        let head = head();
         first.head = head;
-        let Some(second) = rest.first_mut() else { return true };
         let met = second.is_met(head, &compare);
         if met.leads {
             second.same_key = met.same_key;
@@ -213,7 +218,7 @@ mod tests {
                     line.leave();
                 } else {
                     let leads =
-                        line.advance(head(&keys, first), |other| compare(&keys, first, other));
+                        line.advance(|| head(&keys, first), |other| compare(&keys, first, other));
                     prop_assert_eq!(leads, line.first() == Some(first));
                 }
                 check(&line, &keys)?;

@@ -20,7 +20,7 @@
 //! No two entries of all sources have the same user key and seqno.
 
 use crate::error::{Error, Result};
-use crate::format::key::{self, Kind, Seqno, order};
+use crate::format::key::{self, Kind, Seqno, order, wide_head};
 use crate::merge::cursor::Cursor;
 use crate::merge::line::{Line, Match};
 use crate::merge::source::Source;
@@ -185,7 +185,7 @@ impl<C: Cursor> MergingCursor<C> {
         line.count_plain(left);
         let first = &sources[first];
         let leads = line
-            .advance(head(first, direction), |other| compare(first, &sources[other], direction));
+            .advance(|| head(first, direction), |other| compare(first, &sources[other], direction));
         *lead = if leads { *lead + 1 } else { 0 };
         // One that leads so long is asked how far.
         if *lead != LEAD_BEFORE_LOOK && line.is_plain_below(limit) {
@@ -270,7 +270,7 @@ impl<C: Cursor> MergingCursor<C> {
         }
         line.count_plain(0);
         let leads = line
-            .advance(head(first, direction), |other| compare(first, &sources[other], direction));
+            .advance(|| head(first, direction), |other| compare(first, &sources[other], direction));
         *lead = if leads { lead.saturating_add(1) } else { 0 };
         Ok(())
     }
@@ -287,8 +287,8 @@ impl<C: Cursor> MergingCursor<C> {
 #[inline]
 fn head<C: Cursor>(source: &C, direction: Direction) -> u128 {
     match direction {
-        Direction::Forward => source.head(),
-        Direction::Backward => !source.head(),
+        Direction::Forward => wide_head(source.key()),
+        Direction::Backward => !wide_head(source.key()),
     }
 }
 

@@ -200,11 +200,6 @@ impl<T: RunTable> Cursor for RunCursor<T> {
     }
 
     #[inline]
-    fn head(&self) -> u128 {
-        self.entry().head()
-    }
-
-    #[inline]
     fn seqno(&self) -> Seqno {
         self.entry().seqno()
     }

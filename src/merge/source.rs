@@ -63,11 +63,6 @@ impl<T: RunTable> Cursor for Source<T> {
     }
 
     #[inline]
-    fn head(&self) -> u128 {
-        of_either!(self, cursor => cursor.head())
-    }
-
-    #[inline]
     fn seqno(&self) -> Seqno {
         of_either!(self, cursor => cursor.seqno())
     }

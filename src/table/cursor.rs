@@ -14,7 +14,7 @@
 #![deny(clippy::indexing_slicing, clippy::expect_used, clippy::as_conversions)]
 
 use crate::error::Result;
-use crate::format::key::{Kind, SEQNO_LATEST, Seqno, order, wide_head};
+use crate::format::key::{Kind, SEQNO_LATEST, Seqno, order};
 use crate::slice::Slice;
 use crate::sync::Arc;
 use crate::table::data_block::DataBlock;
@@ -32,8 +32,6 @@ pub(crate) struct TableCursor {
     number: usize,
     index: usize,
     key: Vec<u8>,
-    /// Head of the prefix that the keys of the block share.
-    prefix_head: u128,
     /// Room for the key of the block that is left.
     last: Vec<u8>,
 }
@@ -48,16 +46,7 @@ impl Table {
     /// A cursor that says what becomes of the blocks that it reads.
     pub(crate) fn cursor_filling(self: &Arc<Table>, fill: Fill) -> TableCursor {
         let (key, last) = (Vec::new(), Vec::new());
-        TableCursor {
-            table: Arc::clone(self),
-            fill,
-            block: None,
-            number: 0,
-            index: 0,
-            key,
-            prefix_head: 0,
-            last,
-        }
+        TableCursor { table: Arc::clone(self), fill, block: None, number: 0, index: 0, key, last }
     }
 }
 
@@ -172,17 +161,6 @@ impl TableCursor {
         &self.key
     }
 
-    /// The first sixteen bytes of the user key as a number that sorts like them. They are read where the
-    /// block has them: the copy was written a moment ago, in pieces, and a load of it would wait for all.
-    /// Requires: the cursor is valid.
-    #[inline]
-    pub(crate) fn head(&self) -> u128 {
-        let block = self.current();
-        let behind_prefix = block.suffix_head(self.index);
-        let shift = u32::try_from(8 * block.prefix().len()).unwrap_or(u32::MAX);
-        self.prefix_head | behind_prefix.checked_shr(shift).unwrap_or_default()
-    }
-
     /// Requires: the cursor is valid.
     pub(crate) fn seqno(&self) -> Seqno {
         self.current().seqno(self.index)
@@ -292,7 +270,6 @@ impl TableCursor {
 
     fn stand(&mut self, block: DataBlock, number: usize, index: usize) {
         block.write_key(index, &mut self.key);
-        self.prefix_head = wide_head(block.prefix());
         (self.block, self.number, self.index) = (Some(block), number, index);
     }
 

@@ -28,7 +28,7 @@
 
 #![deny(clippy::indexing_slicing, clippy::expect_used, clippy::as_conversions)]
 
-use crate::format::key::{Kind, Seqno, behind, order, wide_head};
+use crate::format::key::{Kind, Seqno, behind, order};
 use crate::format::limits::{SEQNO_MAX, USER_KEY_BYTES_MAX};
 use crate::slice::Slice;
 use crate::sync::Arc;
@@ -128,23 +128,6 @@ impl DataBlock {
         let suffixes = to_usize(self.layout.suffixes);
         let (start, end) = (self.begin(index).0 + suffixes, self.ends(index).0 + suffixes);
         self.bytes.get(start..end).unwrap_or_default()
-    }
-
-    /// Head of a suffix, as [`wide_head`].
-    #[inline]
-    pub(crate) fn suffix_head(&self, index: usize) -> u128 {
-        let suffixes = to_usize(self.layout.suffixes);
-        let (start, end) = (self.begin(index).0 + suffixes, self.ends(index).0 + suffixes);
-        // What stands behind the suffix is loaded too, and cut off.
-        match self.bytes.get(start..).and_then(<[u8]>::first_chunk::<16>) {
-            Some(bytes) if end < start + 16 => {
-                let beyond = u128::MAX
-                    .checked_shr(u32::try_from(8 * end.saturating_sub(start)).unwrap_or(0));
-                BigEndian::read_u128(bytes) & !beyond.unwrap_or_default()
-            }
-            Some(bytes) => BigEndian::read_u128(bytes),
-            None => wide_head(self.suffix(index)),
-        }
     }
 
     /// The value of an entry as a slice, which shares the block unless it is short.
