@@ -158,7 +158,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn heads_never_contradict_the_order_of_keys(left: Vec<u8>, right: Vec<u8>) {
+        fn heads_never_contradict_the_order_of_keys(
+            shared in prop::collection::vec(any::<u8>(), 0..18),
+            left in prop::collection::vec(0..3_u8, 0..10),
+            right in prop::collection::vec(0..3_u8, 0..10),
+        ) {
+            let [left, right] = [left, right].map(|rest| [&shared[..], &rest].concat());
             match head(&left).cmp(&head(&right)) {
                 Ordering::Equal => {}
                 decided => prop_assert_eq!(decided, left.cmp(&right)),
