@@ -150,20 +150,20 @@ impl<C: Cursor> MergingCursor<C> {
         behind
     }
 
-    /// Of all the plain entries that the source has, so many will be stepped over unseen.
+    /// Notes how many plain entries the source has; so many of them will be stepped over unseen.
     #[inline]
     fn count(&mut self, unseen: usize, all: impl Fn(&C) -> usize) {
         let all = all(self.current());
         self.line.count_plain(if all > 0 { 1 + all - unseen } else { 0 });
     }
 
-    /// Steps forward if that step was counted. `limit` is the head of the first key that is outside.
+    /// Steps forward if that step was counted. An entry whose head is not below `limit` needs a look.
     #[inline]
     pub(crate) fn next_counted(&mut self, limit: u128) -> Stride {
         self.step_counted(Direction::Forward, limit, C::next_plain)
     }
 
-    /// The mirror: `limit` is the head of the last key that may be outside, or of one that is inside.
+    /// The mirror: an entry whose head is not above `limit` needs a look.
     #[inline]
     pub(crate) fn prev_counted(&mut self, limit: u128) -> Stride {
         self.step_counted(Direction::Backward, !limit, C::prev_plain)
