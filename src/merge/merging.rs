@@ -176,19 +176,14 @@ impl<C: Cursor> MergingCursor<C> {
         limit: u128,
         step: impl FnOnce(&mut C),
     ) -> Stride {
-        let MergingCursor { sources, line, lead, .. } = self;
-        let Some((first, left)) = line.plain_left() else { return Stride::Uncounted };
+        let Some((first, left)) = self.line.plain_left() else { return Stride::Uncounted };
         if self.direction != direction {
             return Stride::Uncounted;
         }
-        step(&mut sources[first]);
-        line.count_plain(left);
-        let first = &sources[first];
-        let leads = line
-            .advance(|| head(first, direction), |other| compare(first, &sources[other], direction));
-        *lead = if leads { *lead + 1 } else { 0 };
+        step(&mut self.sources[first]);
+        self.advance(first, left);
         // One that leads so long is asked how far.
-        if *lead != LEAD_BEFORE_LOOK && line.is_plain_below(limit) {
+        if self.lead != LEAD_BEFORE_LOOK && self.line.is_plain_below(limit) {
             Stride::Plain
         } else {
             Stride::Unknown
@@ -259,20 +254,28 @@ impl<C: Cursor> MergingCursor<C> {
         if let Err(error) = stepped {
             return Err(self.fail(error));
         }
-        let direction = self.direction;
-        let MergingCursor { sources, line, lead, .. } = self;
-        let Some(first) = line.first() else { return Ok(()) };
-        let first = &sources[first];
-        if !first.is_valid() {
-            line.leave();
-            *lead = 0;
-            return Ok(());
+        let Some(first) = self.line.first() else { return Ok(()) };
+        if self.sources[first].is_valid() {
+            self.advance(first, 0);
+        } else {
+            self.line.leave();
+            self.lead = 0;
         }
-        line.count_plain(0);
-        let leads = line
-            .advance(|| head(first, direction), |other| compare(first, &sources[other], direction));
-        *lead = if leads { lead.saturating_add(1) } else { 0 };
         Ok(())
+    }
+
+    /// Finds the place of the first, which stands on another entry now, from where so many are known to be
+    /// plain.
+    #[inline]
+    fn advance(&mut self, first: usize, plain: usize) {
+        let MergingCursor { sources, line, lead, direction, .. } = self;
+        line.count_plain(plain);
+        let first = &sources[first];
+        let leads = line.advance(
+            || head(first, *direction),
+            |other| compare(first, &sources[other], *direction),
+        );
+        *lead = if leads { lead.saturating_add(1) } else { 0 };
     }
 
     fn repeated_failure(&self) -> Result<()> {
