@@ -18,7 +18,6 @@ use crate::sync::Arc;
 use crate::table::{Handle, TableContext, TableOptions, TableWriter};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
-use std::collections::VecDeque;
 use std::path::Path;
 
 const KEYS: u8 = 24;
@@ -313,6 +312,35 @@ fn check_walk<T: RunTable>(
     Ok(())
 }
 
+/// Two scans of one range take from its ends, in this order of sides: each entry comes once.
+pub(crate) fn check_meeting<T: RunTable>(
+    parts: &Parts<T>,
+    visible: Seqno,
+    bounds: &Bounds,
+    live: Vec<Entry>,
+    from_front: impl IntoIterator<Item = bool>,
+) -> Result<(), TestCaseError> {
+    let mut live = live.into_iter();
+    let (mut front, mut back) = (parts.scan(visible, bounds), parts.scan(visible, bounds));
+    back.seek_back();
+    for from_front in from_front {
+        if from_front {
+            let found = front.next().unwrap();
+            prop_assert_eq!(crossed(&front, found), live.next());
+            if found {
+                back.begin_behind(front.key());
+            }
+        } else {
+            let found = back.prev().unwrap();
+            prop_assert_eq!(crossed(&back, found), live.next_back());
+            if found {
+                front.end_before(back.key());
+            }
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn a_scan_sees_what_the_model_sees_at_every_seqno(world in any_world(), bounds in any_bounds()) {
@@ -337,25 +365,7 @@ proptest! {
         steps in prop::collection::vec(any::<bool>(), 30),
     ) {
         let parts = world.parts(table_in_memory);
-        let mut live: VecDeque<_> = world.live(SEQNO_LATEST, &bounds).into();
-        let mut front = parts.scan(SEQNO_LATEST, &bounds);
-        let mut back = parts.scan(SEQNO_LATEST, &bounds);
-        back.seek_back();
-        for from_front in steps {
-            if from_front {
-                let found = front.next().unwrap();
-                prop_assert_eq!(crossed(&front, found), live.pop_front());
-                if found {
-                    back.begin_behind(front.key());
-                }
-            } else {
-                let found = back.prev().unwrap();
-                prop_assert_eq!(crossed(&back, found), live.pop_back());
-                if found {
-                    front.end_before(back.key());
-                }
-            }
-        }
+        check_meeting(&parts, SEQNO_LATEST, &bounds, world.live(SEQNO_LATEST, &bounds), steps)?;
     }
 
     #[test]

@@ -8,11 +8,14 @@ use crate::memtable::Memtable;
 use crate::merge::RunTable;
 use crate::merge::testing::{Entry, sorted};
 use crate::read::scan::Bounds;
-use crate::read::scan_tests::{Model, Part, Parts, crossed, table_files, table_in_memory};
+use crate::read::scan_tests::{
+    Model, Part, Parts, check_meeting, crossed, table_files, table_in_memory,
+};
 use crate::sync::Arc;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use std::collections::BTreeMap;
+use std::iter::repeat_n;
 
 /// Seqnos of one source; those of the source above it are larger.
 const SEQNOS: Seqno = 1000;
@@ -156,26 +159,7 @@ proptest! {
     #[test]
     fn two_scans_of_turns_meet_in_the_middle(turns in any_turns(), strides in any_strides()) {
         let parts = turns.parts(|entries| table_in_memory(entries, Vec::new()));
-        let mut live = turns.live().into_iter();
-        let mut front = parts.scan(turns.visible, &turns.bounds);
-        let mut back = parts.scan(turns.visible, &turns.bounds);
-        back.seek_back();
-        for (stride, steps, _) in strides {
-            for _ in 0..steps {
-                if stride % 2 == 1 {
-                    let found = front.next().unwrap();
-                    prop_assert_eq!(crossed(&front, found), live.next());
-                    if found {
-                        back.begin_behind(front.key());
-                    }
-                } else {
-                    let found = back.prev().unwrap();
-                    prop_assert_eq!(crossed(&back, found), live.next_back());
-                    if found {
-                        front.end_before(back.key());
-                    }
-                }
-            }
-        }
+        let sides = strides.into_iter().flat_map(|(side, steps, _)| repeat_n(side % 2 == 1, steps));
+        check_meeting(&parts, turns.visible, &turns.bounds, turns.live(), sides)?;
     }
 }
