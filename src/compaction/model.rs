@@ -126,7 +126,8 @@ impl Engine {
         }
     }
 
-    pub(crate) fn pick(&mut self) -> Option<Plan> {
+    /// Takes the hints of this very moment, as a compactor does before each look at the tree.
+    fn look(&mut self) {
         self.hints.oldest_snapshot = self.frozen()[0];
         let handles = self.levels.iter().flatten();
         let tables = handles.filter(|handle| handle.facts().range_deletes > 0);
@@ -135,7 +136,16 @@ impl Engine {
             table.range_tombstones().tombstones().collect::<Vec<RangeTombstone>>()
         });
         self.hints.range_tombstones = Arc::new(Fragments::build(tombstones));
+    }
+
+    pub(crate) fn pick(&mut self) -> Option<Plan> {
+        self.look();
         pick(&self.shape(), &self.policy, &self.hints)
+    }
+
+    fn pick_range(&mut self, request: &RangeRequest) -> RangeStep {
+        self.look();
+        pick_range(&self.shape(), &self.policy, &self.hints, request)
     }
 
     pub(crate) fn begin(&mut self, plan: Plan) -> CompactionJob {
@@ -355,8 +365,7 @@ impl Engine {
                 let (start, end, upto) = (key(start), Some(key(end)), self.seqno);
                 let before = self.next_file.load(Ordering::Relaxed);
                 let request = RangeRequest { start, end, upto, before };
-                let step = pick_range(&self.shape(), &self.policy, &self.hints, &request);
-                if let RangeStep::Plan(plan) = step {
+                if let RangeStep::Plan(plan) = self.pick_range(&request) {
                     running.push(self.begin(plan));
                 }
             }
@@ -398,9 +407,7 @@ proptest! {
         engine.check();
         let (start, before) = (Vec::new(), engine.next_file.load(Ordering::Relaxed));
         let request = RangeRequest { start, end: None, upto: engine.seqno, before };
-        while let RangeStep::Plan(plan) =
-            pick_range(&engine.shape(), &engine.policy, &engine.hints, &request)
-        {
+        while let RangeStep::Plan(plan) = engine.pick_range(&request) {
             engine.run(plan);
         }
         engine.check();

@@ -72,7 +72,7 @@ impl<'a> Picker<'a> {
     }
 
     /// All free tables whose last entry is hidden from everybody.
-    fn erased(&self) -> Option<Plan> {
+    pub(crate) fn erased(&self) -> Option<Plan> {
         if self.hints.range_tombstones.is_empty() {
             return None;
         }

@@ -118,6 +118,11 @@ impl Plan {
         self.inputs.iter().flat_map(|input| input.tables.iter().map(|table| (input.level, table)))
     }
 
+    /// Whether carrying it out takes room for tables before it gives any back.
+    pub(crate) fn writes_tables(&self) -> bool {
+        self.action == Action::Merge
+    }
+
     /// Bytes of all inputs.
     pub(crate) fn size_bytes(&self) -> u64 {
         self.tables().map(|(_, table)| table.size_bytes).sum()

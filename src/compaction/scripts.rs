@@ -389,6 +389,11 @@ fn a_range_is_compacted_down_to_the_last_level() {
         ("L5 103:d-f 9 del=1\n L6 4:x-z 9", "merge L5[103] to L6 (manual)"),
         ("L5 103:d-f 9\n L6 4:x-z 9", "move L5[103] to L6 (manual)"),
         ("L6 103:e-e 15 @1..2; 104:f-h 15 rdel=1", "done"),
+        (
+            "L0 2:d-k 9 @60..70 rdel=1; 1:d-z 9 @1..50\n L6 3:d-e 9; 4:f-k 9; 5:l-z 9
+             oldest 70 | erase d-k@70",
+            "drop L6[3] (erased)",
+        ),
     ] {
         assert_eq!(step(script), expected, "{script}");
     }

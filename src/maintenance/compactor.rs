@@ -34,6 +34,8 @@ pub(crate) struct Compactor {
 struct Running {
     job: Box<CompactionJob>,
     task: Task,
+    /// Whether it takes room before it gives any back.
+    writes_tables: bool,
     began: Duration,
 }
 
@@ -85,8 +87,9 @@ impl Compactor {
             Picked::Task(task, plan) => (task, plan),
         };
         let began = self.store.fs.monotonic();
+        let writes_tables = plan.writes_tables();
         let job = Box::new(CompactionJob::new(self.inputs(&version, plan)));
-        self.running = Some(Running { job, task, began });
+        self.running = Some(Running { job, task, writes_tables, began });
         Ok(Step::Worked)
     }
 
@@ -137,7 +140,10 @@ impl Worker for Compactor {
         self.store.health.check_background()?;
         let Some(mut running) = self.running.take() else { return self.begin() };
         let is_requested = running.task.request().is_some();
-        let may_go_on = reserve::check_compaction(&self.store, is_requested);
+        let may_go_on = match running.writes_tables {
+            true => reserve::check_compaction(&self.store, is_requested),
+            false => Ok(()),
+        };
         let outcome = match may_go_on.and_then(|()| running.job.step()) {
             Ok(Progress::More) => {
                 self.running = Some(running);

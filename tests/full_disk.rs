@@ -1,0 +1,60 @@
+//! A disk with no room at all but for a few words.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails panics, in its helpers too")]
+
+use siltstone::fs::{FileSystem, SimulatedFileSystem};
+use siltstone::{Background, Compression, Db, ErrorKind, Options};
+use std::path::Path;
+
+const DISK_BYTES: u64 = 2 << 20;
+/// Too little to merge anything, enough to log a delete and to note what is gone.
+const REST_BYTES: u64 = 48 << 10;
+
+fn key(number: usize) -> String {
+    format!("k{number:05}")
+}
+
+/// Puts until that is refused; how many were not.
+fn fill(db: &Db) -> usize {
+    for number in 0.. {
+        // Spread over all keys, so that every table covers all of them.
+        if let Err(error) = db.put(key(number * 7919 % 100_003), [7; 400]) {
+            assert_eq!(error.kind(), ErrorKind::DiskFull);
+            return number;
+        }
+    }
+    unreachable!("a disk has an end")
+}
+
+#[test]
+fn what_a_range_delete_covers_goes_without_any_room() {
+    // Each seed lets the workers take turns in another way.
+    for seed in 0..24 {
+        let disk = SimulatedFileSystem::new();
+        let free = || disk.free_space(Path::new("data")).unwrap();
+        disk.set_capacity(Some(DISK_BYTES));
+        let options = Options::new()
+            .file_system(disk.clone())
+            .background(Background::Stepped { seed })
+            .compression(Compression::None)
+            .memory(2 << 20)
+            .memtable_bytes(16 << 10)
+            .table_bytes(16 << 10);
+        let db = options.open("data").unwrap();
+        let count = fill(&db);
+        assert!(count > 1000, "a disk of 2 MiB holds {count} entries");
+        // Somebody else takes what the reserve has given back.
+        disk.set_capacity(Some(DISK_BYTES - free() + REST_BYTES));
+
+        db.delete_range(key(10)..).unwrap();
+        let compacted = db.compact(..);
+        compacted.unwrap_or_else(|error| panic!("seed {seed}, {} bytes free: {error}", free()));
+
+        db.wait_idle().unwrap();
+        let left: u64 = db.stats().levels.iter().map(|level| level.bytes).sum();
+        assert!(left < REST_BYTES, "tables of {left} bytes are left");
+        assert!(db.iter().count() <= 10);
+        db.put("k", "there is room").unwrap();
+        db.verify().unwrap().into_result().unwrap();
+    }
+}
