@@ -16,6 +16,7 @@ mod lint;
 mod name;
 mod os;
 mod simulated;
+mod window;
 
 pub use crate::fs::fault::{Call, Fault, FaultFileSystem, Operation, Trigger};
 pub use crate::fs::lint::LintFileSystem;

@@ -1,9 +1,10 @@
 //! The real operating system: the only file that touches `std::fs`.
 //!
 //! Appends are `pwrite` at a length that the handle keeps itself, so that room reserved behind it
-//! does not move the end. On Linux a sync is `fdatasync`; elsewhere it is the strongest that the
-//! standard library has. Locks are `flock`: they belong to the open file, so they also exclude a
-//! second opener inside this process, and they die with the process.
+//! does not move the end; those of a log that nobody syncs are copies into windows (`window`) instead.
+//! On Linux a sync is `fdatasync`; elsewhere it is the strongest that the standard library has. Locks
+//! are `flock`: they belong to the open file, so they also exclude a second opener inside this
+//! process, and they die with it.
 
 #![expect(
     clippy::disallowed_types,
@@ -18,9 +19,11 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::fs::window::Windows;
 use crate::fs::{Append, DirEntry, FileKind, FileLock, FileSystem, LockKind, ReadAt, Syncer};
 use crate::seeded::{Bug, is_seeded};
 use crate::sync::Arc;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// The real file system.
 ///
@@ -95,9 +98,11 @@ impl FileSystem for OsFileSystem {
         Ok(entries)
     }
 
-    fn create_new(&self, path: &Path, _kind: FileKind) -> io::Result<Box<dyn Append>> {
+    fn create_new(&self, path: &Path, kind: FileKind) -> io::Result<Box<dyn Append>> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-        Ok(Box::new(OsAppend { file: Arc::new(file), len: 0, reserved: 0 }))
+        let windows = (kind == FileKind::Wal && keeps_room(&file)).then(Windows::new);
+        let (file, was_synced) = (Arc::new(file), Arc::new(AtomicBool::new(false)));
+        Ok(Box::new(OsAppend { file, was_synced, windows, len: 0, reserved: 0 }))
     }
 
     fn open(&self, path: &Path, kind: FileKind) -> io::Result<Arc<dyn ReadAt>> {
@@ -191,26 +196,50 @@ fn expect_random_reads(file: &File) {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn expect_random_reads(_file: &File) {}
 
+/// Takes room for a file. Returns whether it is there now; where it cannot be taken, appends extend the
+/// file, as ever.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn reserve_room(file: &File, bytes: u64) -> io::Result<()> {
+fn reserve_room(file: &File, bytes: u64) -> io::Result<bool> {
     use rustix::io::Errno;
     loop {
         match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
+            Ok(()) => return Ok(true),
             Err(Errno::INTR) => {}
-            // This file system cannot reserve. Appends then extend the file, as ever.
-            Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => return Ok(()),
-            other => return Ok(other?),
+            Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => return Ok(false),
+            Err(error) => return Err(error.into()),
         }
     }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn reserve_room(_file: &File, _bytes: u64) -> io::Result<()> {
-    Ok(())
+fn reserve_room(_file: &File, _bytes: u64) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// Whether room that was reserved on this file system is there whatever happens, so that a page of it
+/// can always be written. Where files are written elsewhere than they lie (a snapshot of btrfs), or are
+/// not here at all, that is not so.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn keeps_room(file: &File) -> bool {
+    const EXT4: u64 = 0xef53;
+    const XFS: u64 = 0x5846_5342;
+    const TMPFS: u64 = 0x0102_1994;
+    // The width of the field differs from machine to machine.
+    let is_of = |facts: rustix::fs::StatFs| [EXT4, XFS, TMPFS].contains(&(facts.f_type as u64));
+    rustix::fs::fstatfs(file).is_ok_and(is_of)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn keeps_room(_file: &File) -> bool {
+    false
 }
 
 struct OsAppend {
     file: Arc<File>,
+    // Set by a sync, taken back by the next append.
+    was_synced: Arc<AtomicBool>,
+    // Where appends may be copies.
+    windows: Option<Windows>,
     // Bytes appended; the file itself may be longer by what was reserved.
     len: u64,
     reserved: u64,
@@ -218,20 +247,30 @@ struct OsAppend {
 
 impl Append for OsAppend {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // `write_all_at` goes on after a short write and after EINTR.
-        self.file.write_all_at(bytes, self.len)?;
+        let is_copied = self
+            .windows
+            .as_mut()
+            .is_some_and(|windows| windows.copy(&*self.file, bytes, self.len, &self.was_synced));
+        if !is_copied {
+            // `write_all_at` goes on after a short write and after EINTR.
+            self.file.write_all_at(bytes, self.len)?;
+        }
         self.len += bytes.len() as u64;
         Ok(())
     }
 
     fn syncer(&self) -> Arc<dyn Syncer> {
-        Arc::new(OsSyncer(Arc::clone(&self.file)))
+        let (file, was_synced) = (Arc::clone(&self.file), Arc::clone(&self.was_synced));
+        Arc::new(OsSyncer { file, was_synced })
     }
 
     fn reserve(&mut self, bytes: u64) -> io::Result<()> {
         if bytes > self.len.max(self.reserved) {
-            reserve_room(&self.file, bytes)?;
+            let is_there = reserve_room(&self.file, bytes)?;
             self.reserved = bytes;
+            if let Some(windows) = self.windows.as_mut().filter(|_| is_there) {
+                windows.note_room(bytes);
+            }
         }
         Ok(())
     }
@@ -241,7 +280,10 @@ impl Append for OsAppend {
     }
 }
 
-struct OsSyncer(Arc<File>);
+struct OsSyncer {
+    file: Arc<File>,
+    was_synced: Arc<AtomicBool>,
+}
 
 impl Syncer for OsSyncer {
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -249,12 +291,13 @@ impl Syncer for OsSyncer {
         if is_seeded(Bug::OsSyncIsNothing) {
             return Ok(());
         }
-        self.0.sync_data()
+        self.was_synced.store(true, Ordering::Relaxed);
+        self.file.sync_data()
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_all()
+        self.file.sync_all()
     }
 }
 
@@ -315,6 +358,36 @@ mod tests {
         assert!(bytes[6..].iter().all(|&byte| byte == 0));
         let error = read.read_exact_at(&mut [0; 2], read.len() - 1).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn appends_through_windows_and_others_are_one_file() {
+        let (fs, temp) = directory();
+        let path = temp.path().join("a");
+        let mut file = fs.create_new(&path, FileKind::Wal).unwrap();
+        let (mut written, mut state) = (Vec::new(), 1_u64);
+        while written.len() < 6 << 20 {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            let len = match state >> 60 {
+                0 => (state >> 32) as usize % 40_000,
+                _ => (state >> 32) as usize % 400,
+            };
+            if state >> 40 & 0x3fff == 0 {
+                file.syncer().sync().unwrap();
+            }
+            if state >> 20 & 0x1ff == 0 {
+                file.reserve(file.len() + (state >> 44)).unwrap();
+            }
+            let bytes: Vec<u8> = (0..len).map(|at| (at as u64 ^ state) as u8).collect();
+            file.append(&bytes).unwrap();
+            written.extend_from_slice(&bytes);
+            assert_eq!(file.len(), written.len() as u64);
+        }
+        let read = fs.open(&path, FileKind::Wal).unwrap();
+        let mut bytes = vec![1; usize::try_from(read.len()).unwrap()];
+        read.read_exact_at(&mut bytes, 0).unwrap();
+        assert!(bytes[..written.len()] == written);
+        assert!(bytes[written.len()..].iter().all(|&byte| byte == 0));
     }
 
     #[test]

@@ -15,6 +15,8 @@ mod writer;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod torn_tests;
 
 pub(crate) use crate::journal::examine::{Met, examine_records};
 pub(crate) use crate::journal::replay::{Diagnosis, End, Record, Records, replay};

@@ -1,0 +1,57 @@
+//! Goal: what a torn end looks like never costs a whole record, and is never taken for rot.
+//! Method: drawn journals, with drawn bytes at their ends.
+
+use crate::journal::tests::{Journal, is_corruption, is_torn, noise, read, read_with};
+use proptest::prelude::*;
+
+proptest! {
+    #[test]
+    fn a_garbage_tail_is_torn_and_costs_no_whole_record(
+        lens in prop::collection::vec(0..400_usize, 0..8),
+        garbage in prop::collection::vec(any::<u8>(), 1..900),
+    ) {
+        prop_assume!(garbage.iter().any(|&byte| byte != 0));
+        let mut journal = Journal::new();
+        for (seed, len) in lens.iter().enumerate() {
+            journal.put(&noise(*len, seed as u64), 0);
+        }
+        let mut bytes = journal.bytes();
+        bytes.extend_from_slice(&garbage);
+        let (payloads, end) = read(&bytes);
+        prop_assert_eq!(payloads, journal.payloads);
+        prop_assert!(is_torn(&end));
+    }
+
+    #[test]
+    fn an_append_that_was_not_finished_lacks_its_first_bytes_and_is_a_tear(
+        len in 0..300_usize,
+        seed: u64,
+        sparse: bool,
+        missing in prop::collection::vec(any::<bool>(), 8 + 300),
+    ) {
+        let mut journal = Journal::new();
+        journal.put(&noise(30, 1), 0).put_synced(&noise(90, 2));
+        // A payload of single bits looks most like one that was flipped.
+        let payload = match sparse {
+            true => (0..len).map(|at| if at as u64 % 61 == seed % 61 { 1 } else { 0 }).collect(),
+            false => noise(len, seed),
+        };
+        let start = journal.bytes().len();
+        let last = journal.put(&payload, 0).bytes();
+        let mut torn = last.clone();
+        torn[start..start + 8].fill(0);
+        for (byte, &is_missing) in torn[start + 8..].iter_mut().zip(&missing) {
+            *byte &= if is_missing { 0 } else { 0xff };
+        }
+        torn.resize(torn.len() + 700, 0);
+        let (payloads, end) = read(&torn);
+        prop_assert_eq!(&payloads[..], &journal.payloads[..2]);
+        prop_assert!(!is_corruption(&end), "{:?}", end);
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_panic(bytes: Vec<u8>, durable_upto in 0..100_u64) {
+        let (payloads, _) = read_with(&bytes, |source| source.durable_upto = durable_upto);
+        prop_assert_eq!(payloads.len(), 0);
+    }
+}
