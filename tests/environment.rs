@@ -179,6 +179,27 @@ fn the_child_of_a_fork_is_refused_and_the_parent_unharmed() {
     assert!(db.contains("k2").unwrap());
 }
 
+/// Whoever starts other programs forks: for a moment, or for long, a child has every file open.
+#[test]
+fn a_child_of_a_fork_does_not_keep_a_closed_database_locked() {
+    let (_place, path) = place();
+    let db = Db::open(&path).unwrap();
+    let (mut until_closed, closed) = std::io::pipe().unwrap();
+    let child = match fork::fork_process().unwrap() {
+        fork::ProcessFork::Parent(child) => child,
+        fork::ProcessFork::Child => {
+            let heard = std::io::Read::read(&mut until_closed, &mut [0]).is_ok();
+            std::process::exit(if heard { 0 } else { 1 });
+        }
+    };
+    db.close().unwrap();
+    let reopened = Db::open(&path).map(|db| db.put("k", "v"));
+    (&closed).write_all(b"!").unwrap();
+    let ended = fork::wait_event(child).unwrap();
+    assert!(matches!(ended, fork::ChildEvent::Exited { code: 0, .. }), "{ended:?}");
+    reopened.unwrap().unwrap();
+}
+
 #[test]
 fn a_read_only_open_reads_everything_and_writes_nothing() {
     let (_place, path) = place();

@@ -150,7 +150,7 @@ impl FileSystem for OsFileSystem {
             }
         };
         match taken {
-            Ok(file) => Ok(Box::new(OsLock { _file: file, owner: std::process::id() })),
+            Ok(file) => Ok(Box::new(OsLock { file, owner: std::process::id() })),
             Err(TryLockError::WouldBlock) => Err(ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -318,9 +318,18 @@ impl ReadAt for OsRead {
 }
 
 struct OsLock {
-    // Closing it releases the lock, once no child of a fork has it open either.
-    _file: File,
+    file: File,
     owner: u32,
+}
+
+impl Drop for OsLock {
+    fn drop(&mut self) {
+        // Closing the file would release the lock only once no child of a fork has it open either. A child
+        // itself must not release what its parent holds.
+        if self.is_ours() {
+            self.file.unlock().unwrap_or_default();
+        }
+    }
 }
 
 impl FileLock for OsLock {
