@@ -49,8 +49,9 @@ impl Worker for Cleanup {
         let store = &*self.store;
         store.health.check_background()?;
         self.collect();
-        let Some(freed) = store.trash.next() else { return Ok(Step::Idle) };
-        if freed.at_record >= store.ledger.records() {
+        let records = store.ledger.records();
+        let Some(freed) = store.trash.next(records) else { return Ok(Step::Idle) };
+        if freed.at_record >= records {
             store.ledger.settle()?;
         }
         remove(&*store.fs, &store.directory, freed.name)?;
@@ -61,7 +62,7 @@ impl Worker for Cleanup {
             store.gauges.note_log_floor(segment + 1);
         }
         store.trash.forget(freed);
-        store.signals.ring_if(store.trash.next().is_none());
+        store.signals.ring_if(store.trash.next(records).is_none());
         Ok(Step::Finished)
     }
 }

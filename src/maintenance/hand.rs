@@ -37,11 +37,12 @@ impl Hand {
     /// Those of the worker, a full disk only if no room could be made, or if that did not help.
     pub(crate) fn step(&mut self, store: &Arc<Store>) -> Result<Step> {
         let began = store.signals.hurries();
+        let times = store.reserve.times_given_up();
         let outcome = self.worker.step();
         let is_under_way = matches!(outcome, Ok(Step::Worked));
         let meets_full_disk =
             outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::DiskFull);
-        if meets_full_disk && !self.has_made_room && reserve::make_room(store) {
+        if meets_full_disk && !self.has_made_room && reserve::make_room(store, times) {
             self.has_made_room = true;
             return Ok(Step::Worked);
         }

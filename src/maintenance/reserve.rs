@@ -15,10 +15,16 @@ use crate::state::store::Store;
 use crate::state::worker::{Step, Worker};
 use crate::sync::Arc;
 use std::io;
+use std::time::Duration;
 
 /// What the file begins with, for people, and so that it is not taken for an empty segment if somebody
 /// renames it.
 const CAPTION: &[u8] = b"Room that is kept for a full disk. Nobody reads it.\n";
+
+/// How long a compaction waits for room before it is refused: a thread that holds an old version for a
+/// moment, or a program that is just being started, keeps files that are deleted already.
+const PATIENCE_PAUSES: u32 = 20;
+const PATIENCE_PAUSE: Duration = Duration::from_millis(10);
 
 /// The cleanup, and the reserve when there is nothing to clean.
 pub(crate) struct Housekeeper {
@@ -129,28 +135,30 @@ pub(crate) fn shrink(store: &Store) {
 }
 
 /// On a full disk: gives the reserve up, and the files that wait to be deleted. Returns whether there
-/// was anything, so that it is worth trying again.
-pub(crate) fn make_room(store: &Arc<Store>) -> bool {
-    let is_given_up = give_up(store);
+/// was anything, or somebody else has given the reserve up since it had been so many `times`, so that
+/// it is worth trying again.
+pub(crate) fn make_room(store: &Arc<Store>, times: u64) -> bool {
+    give_up(store);
+    let is_given_up = store.reserve.times_given_up() > times;
     let has_trash = !store.trash.is_empty_with(|| !store.context.has_released());
     // What cannot be removed now is tried again by the cleanup.
     (has_trash && cleanup::empty(store).is_ok()) || is_given_up
 }
 
-fn give_up(store: &Store) -> bool {
+fn give_up(store: &Store) {
     let mut holding = store.reserve.holding().lock();
     if holding.bytes == 0 || is_seeded(Bug::ReserveKept) {
-        return false;
+        return;
     }
     // First, so that nothing but deletes gets into the room.
     store.reserve.set_low(true);
     if cleanup::remove(&*store.fs, &store.directory, FileName::Reserve).is_err() {
         // It is still there: nothing was gained, and nothing lost.
         store.reserve.set_low(false);
-        return false;
+        return;
     }
     holding.bytes = 0;
-    true
+    store.reserve.note_given_up();
 }
 
 /// Whether a compaction may go on. If the reserve is low, it must leave room for a manifest, without
@@ -166,19 +174,21 @@ pub(crate) fn check_compaction(store: &Arc<Store>, is_requested: bool) -> Result
         true => store.settings.segment_bytes_min(),
         false => needed_by_log(store),
     };
-    if free_bytes(store)? >= needed {
-        return Ok(());
+    for pause in (0..=PATIENCE_PAUSES).rev() {
+        if free_bytes(store)? >= needed {
+            return Ok(());
+        }
+        // What earlier jobs freed may still be there.
+        drop(cleanup::empty(store));
+        if pause > 0 {
+            store.fs.sleep(PATIENCE_PAUSE);
+        }
     }
-    // What earlier jobs freed may still be there.
-    drop(cleanup::empty(store));
-    if free_bytes(store)? < needed {
-        let what = format!(
-            "the disk is full: tables cannot be merged and {needed} bytes be left for the log; \
-             delete more and compact, or make room"
-        );
-        return Err(Error::plain(ErrorKind::DiskFull, what));
-    }
-    Ok(())
+    let what = format!(
+        "the disk is full: tables cannot be merged and {needed} bytes be left for the log; \
+         delete more and compact, or make room"
+    );
+    Err(Error::plain(ErrorKind::DiskFull, what))
 }
 
 /// Does it, and once more if it met a full disk and there was room to make.
@@ -189,8 +199,9 @@ pub(crate) fn with_reserve<T>(
     store: &Arc<Store>,
     mut work: impl FnMut() -> Result<T>,
 ) -> Result<T> {
+    let times = store.reserve.times_given_up();
     match work() {
-        Err(error) if error.kind() == ErrorKind::DiskFull && make_room(store) => work(),
+        Err(error) if error.kind() == ErrorKind::DiskFull && make_room(store, times) => work(),
         outcome => outcome,
     }
 }

@@ -25,6 +25,7 @@ pub(crate) struct Reserve {
     is_low: AtomicBool,
     /// Whether it is worth trying to make it, or to make it larger.
     is_asked: AtomicBool,
+    times_given_up: AtomicU64,
     /// How many hurries there had been when the last attempt to make the file began.
     tried: AtomicU64,
     holding: Mutex<Holding>,
@@ -49,6 +50,7 @@ impl Reserve {
             wanted_bytes: AtomicU64::new(bytes_min),
             is_low: AtomicBool::new(false),
             is_asked: AtomicBool::new(held_bytes < bytes_min),
+            times_given_up: AtomicU64::new(0),
             tried: AtomicU64::new(0),
             holding: Mutex::new(Holding { bytes: held_bytes, needed: bytes_min }),
         }
@@ -91,6 +93,17 @@ impl Reserve {
 
     pub(crate) fn set_low(&self, is_low: bool) {
         self.is_low.store(is_low && self.bytes_max > 0, Ordering::Relaxed);
+    }
+
+    /// How often it was given up. Who meets a full disk and finds it gone since the work began tries again,
+    /// as if the room were its own doing.
+    pub(crate) fn times_given_up(&self) -> u64 {
+        self.times_given_up.load(Ordering::Acquire)
+    }
+
+    /// Notes that its room is free now.
+    pub(crate) fn note_given_up(&self) {
+        self.times_given_up.fetch_add(1, Ordering::Release);
     }
 
     /// Says that it may be worth trying to make it (again, or larger).

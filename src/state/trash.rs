@@ -59,11 +59,13 @@ impl Trash {
         self.0.lock().holds > 0
     }
 
-    /// The file to delete next.
-    pub(crate) fn next(&self) -> Option<Freed> {
+    /// The file to delete next, when the manifest has so many records. What waits for one more record
+    /// comes last: on a full disk there may be no room for that record until the others are gone.
+    pub(crate) fn next(&self, records: u64) -> Option<Freed> {
         let trash = self.0.lock();
         let may_go = |freed: &&Freed| trash.holds == 0 || matches!(freed.name, FileName::Table(_));
-        trash.freed.iter().rev().find(may_go).copied()
+        let may_go = || trash.freed.iter().rev().filter(may_go);
+        may_go().find(|freed| freed.at_record < records).or_else(|| may_go().next()).copied()
     }
 
     /// Forgets a file that was deleted.
@@ -96,11 +98,25 @@ mod tests {
             [FileName::Table(1), FileName::Wal(2)].map(|name| Freed { name, at_record: 0 });
         trash.put([table, segment]);
         let (one, other) = (trash.hold(), trash.hold());
-        assert_eq!(trash.next(), Some(table));
+        assert_eq!(trash.next(1), Some(table));
         trash.forget(table);
         drop(one);
-        assert!(trash.is_held() && trash.next().is_none());
+        assert!(trash.is_held() && trash.next(1).is_none());
         drop(other);
-        assert_eq!(trash.next(), Some(segment));
+        assert_eq!(trash.next(1), Some(segment));
+    }
+
+    #[test]
+    fn what_needs_another_record_first_goes_last() {
+        let trash = Trash::default();
+        let freed = [(1, 5), (2, 6), (3, 7)];
+        let [old, newer, newest] =
+            freed.map(|(id, at_record)| Freed { name: FileName::Table(id), at_record });
+        trash.put([old, newer, newest]);
+        for (expected, records) in [(newer, 7), (old, 7), (newest, 7)] {
+            assert_eq!(trash.next(records), Some(expected));
+            trash.forget(expected);
+        }
+        assert_eq!(trash.next(7), None);
     }
 }

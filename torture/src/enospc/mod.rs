@@ -226,13 +226,14 @@ fn round(life: &mut Life, sum: &mut Sum) {
 fn case(seed: u64, number: u64, sum: &mut Sum) {
     let mut random = Random::new(seed ^ number);
     let mut ground: Box<dyn Ground> = Box::new(Simulated::new((1 << 20) + random.below(1 << 20)));
-    let (mut keys, mut value_bytes) = (500, 300 + random.index(300));
+    // More than fits: the disk is full of what is live, and not only of what waits to be merged.
+    let (mut keys, mut value_bytes) = (6_000, 300 + random.index(300));
     let stepped = Background::Stepped { seed: random.next() };
     let mut background = *random.choose(&[stepped, Background::Threads]);
     if number % REAL_ONE_IN == 1 {
         match Mounted::new() {
             Ok(mounted) => {
-                (ground, keys, value_bytes) = (Box::new(mounted), 4_000, 1_500);
+                (ground, keys, value_bytes) = (Box::new(mounted), 9_000, 1_500);
                 // A step that has to wait would really wait.
                 background = Background::Threads;
                 sum.real += 1;
