@@ -175,7 +175,7 @@ impl Engine {
     /// Closes for good. A second call waits for the first and does nothing.
     pub(crate) fn close(&self) -> Result<()> {
         let mut lock = self.lock.lock();
-        if self.store.process != std::process::id() || !self.store.health.begin_close() {
+        if !self.store.birthplace.is_here() || !self.store.health.begin_close() {
             return Ok(());
         }
         let outcome = match &self.writer {

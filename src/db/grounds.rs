@@ -7,6 +7,7 @@ use crate::cache::{Budget, Cache};
 use crate::db::directory::Listing;
 use crate::error::{Error, Reason, Result};
 use crate::format::filename::FileName;
+use crate::fs::birthplace::Birthplace;
 use crate::fs::{FileLock, FileSystem, LockKind};
 use crate::manifest::{ManifestWriter, State, load, read_current};
 use crate::state::counters::Counters;
@@ -129,7 +130,7 @@ impl Grounds {
             settings: self.settings,
             context: self.context,
             budget: self.budget,
-            process: std::process::id(),
+            birthplace: Birthplace::here(),
             view: ViewCell::new(parts),
             sequence: Sequence::new(last_seqno),
             snapshots: Arc::new(Snapshots::default()),

@@ -10,6 +10,7 @@
 //! handle that appends is the only call that makes bytes durable, and `sync_dir` the only one that
 //! makes names durable.
 
+pub(crate) mod birthplace;
 mod fault;
 mod forward;
 mod lint;

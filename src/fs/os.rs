@@ -19,6 +19,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::fs::birthplace::Birthplace;
 use crate::fs::window::Windows;
 use crate::fs::{Append, DirEntry, FileKind, FileLock, FileSystem, LockKind, ReadAt, Syncer};
 use crate::seeded::{Bug, is_seeded};
@@ -150,7 +151,7 @@ impl FileSystem for OsFileSystem {
             }
         };
         match taken {
-            Ok(file) => Ok(Box::new(OsLock { file, owner: std::process::id() })),
+            Ok(file) => Ok(Box::new(OsLock { file, birthplace: Birthplace::here() })),
             Err(TryLockError::WouldBlock) => Err(ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -319,7 +320,7 @@ impl ReadAt for OsRead {
 
 struct OsLock {
     file: File,
-    owner: u32,
+    birthplace: Birthplace,
 }
 
 impl Drop for OsLock {
@@ -334,7 +335,7 @@ impl Drop for OsLock {
 
 impl FileLock for OsLock {
     fn is_ours(&self) -> bool {
-        self.owner == std::process::id()
+        self.birthplace.is_here()
     }
 }
 

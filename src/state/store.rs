@@ -6,6 +6,7 @@
 use crate::cache::Budget;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::FileSystem;
+use crate::fs::birthplace::Birthplace;
 use crate::state::counters::Counters;
 use crate::state::gauges::Gauges;
 use crate::state::health::Health;
@@ -38,7 +39,7 @@ pub(crate) struct Store {
     pub(crate) budget: Arc<Budget>,
     /// The process that opened it. A child after `fork` has a copy of this memory, but none of the
     /// threads, and must keep its hands off the files.
-    pub(crate) process: u32,
+    pub(crate) birthplace: Birthplace,
 
     // Shared state; each part guards itself.
     pub(crate) view: ViewCell,
@@ -61,7 +62,7 @@ impl Store {
     /// `Closed`, `Poisoned`, or `Invalid` in a forked child.
     pub(crate) fn check_write(&self) -> Result<()> {
         self.health.check_write()?;
-        if self.process != std::process::id() {
+        if !self.birthplace.is_here() {
             let what = "the database was opened before a fork; the child has to open its own";
             return Err(Error::plain(ErrorKind::Invalid, what));
         }
