@@ -1,7 +1,5 @@
 //! A disk with no room at all but for a few words.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails panics, in its helpers too")]
-
 use siltstone::fs::{FileSystem, SimulatedFileSystem};
 use siltstone::{Background, Compression, Db, ErrorKind, Options};
 use std::path::Path;

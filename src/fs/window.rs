@@ -129,8 +129,8 @@ impl Window {
         // reference to it exists, and the source is no part of it.
         unsafe { std::ptr::copy_nonoverlapping(others.as_ptr(), tail.as_ptr(), others.len()) };
         fence(Ordering::Release);
-        // SAFETY: as above; the pointer need not be aligned.
-        unsafe { head.cast::<u64>().write_unaligned(u64::from_ne_bytes(*first)) };
+        // SAFETY: as above. Bytes have no alignment; eight of known number are one store.
+        unsafe { head.cast::<[u8; 8]>().write(*first) };
         true
     }
 }
