@@ -6,6 +6,8 @@
 //! Invariants: (1) tickets are drawn in the order of sequence numbers (under the commit lock);
 //! (2) `visible` is the last number of a commit whose predecessors have all finished; (3) once a
 //! commit failed, `visible` never moves past the one before it, and everyone behind gets the error.
+//! Whoever syncs the log publishes all commits that waited for it, so that they need not wait for one
+//! another too.
 //! Threads: the atomic is stored (Release) under the lock and loaded (Acquire) by readers: what a
 //! commit wrote into the memtable before it finished is seen by whoever sees its number.
 
@@ -38,7 +40,16 @@ struct Line {
 #[derive(Debug)]
 struct Waiting {
     last: Seqno,
-    finished: bool,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Not all of it is in the memtable yet.
+    Applying,
+    /// It lacks nothing but a sync of the log.
+    Applied,
+    Finished,
 }
 
 /// A place in the line. It must be finished or failed; dropping it otherwise (a panic, say) fails it.
@@ -68,9 +79,38 @@ impl Sequence {
         let mut line = self.line.lock();
         let in_order = line.waiting.back().is_none_or(|before| before.last < last);
         assert!(in_order, "tickets are drawn in the order of sequence numbers");
-        line.waiting.push_back(Waiting { last, finished: false });
+        line.waiting.push_back(Waiting { last, stage: Stage::Applying });
         let number = line.first_ticket + line.waiting.len() as u64 - 1;
         Ticket { sequence: self, number, last, settled: false }
+    }
+
+    /// The log is durable up to this number: publishes what waited for nothing else.
+    pub(crate) fn publish_synced(&self, upto: Seqno) {
+        let mut line = self.line.lock();
+        for waiting in line.waiting.iter_mut().take_while(|waiting| waiting.last <= upto) {
+            if waiting.stage == Stage::Applied {
+                waiting.stage = Stage::Finished;
+            }
+        }
+        self.advance(&mut line);
+    }
+
+    /// Moves `visible` over what has finished.
+    fn advance(&self, line: &mut Line) {
+        if line.stopped.is_some() {
+            return;
+        }
+        let mut published = None;
+        while line.waiting.front().is_some_and(|front| front.stage == Stage::Finished) {
+            published = line.waiting.pop_front().map(|front| front.last);
+            line.first_ticket += 1;
+        }
+        if let Some(last) = published {
+            self.visible.store(last, Ordering::Release);
+            if line.sleepers > 0 {
+                self.moved.notify_all();
+            }
+        }
     }
 
     /// Waits until `last` is visible, or the line has stopped before it.
@@ -97,34 +137,36 @@ impl Sequence {
 }
 
 impl Ticket<'_> {
+    /// The commit is in the memtable, and may be published as soon as its record is durable.
+    pub(crate) fn note_applied(&self) {
+        self.set(&mut self.sequence.line.lock(), Stage::Applied);
+    }
+
+    fn set(&self, line: &mut Line, stage: Stage) {
+        let index = usize::try_from(self.number.wrapping_sub(line.first_ticket));
+        // If it is no longer in the line, it was published.
+        if let Some(own) = index.ok().and_then(|index| line.waiting.get_mut(index)) {
+            own.stage = stage;
+        }
+    }
+
     /// The commit is complete: publishes it as soon as all before it are, and returns then.
     ///
     /// # Errors
     /// The error of the commit before it that failed: this one will never be visible either.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.settled = true;
-        let mut line = self.sequence.line.lock();
-        let index = usize::try_from(self.number - line.first_ticket);
-        if let Some(own) = index.ok().and_then(|index| line.waiting.get_mut(index)) {
-            own.finished = true;
+        if self.sequence.visible() >= self.last {
+            // Whoever synced the log has published it.
+            return Ok(());
         }
+        let mut line = self.sequence.line.lock();
+        self.set(&mut line, Stage::Finished);
         if is_seeded(Bug::PublishOutOfOrder) {
             self.sequence.visible.fetch_max(self.last, Ordering::AcqRel);
             return Ok(());
         }
-        if line.stopped.is_none() {
-            let mut published = None;
-            while line.waiting.front().is_some_and(|front| front.finished) {
-                published = line.waiting.pop_front().map(|front| front.last);
-                line.first_ticket += 1;
-            }
-            if let Some(last) = published {
-                self.sequence.visible.store(last, Ordering::Release);
-                if line.sleepers > 0 {
-                    self.sequence.moved.notify_all();
-                }
-            }
-        }
+        self.sequence.advance(&mut line);
         drop(line);
         if self.sequence.visible() >= self.last {
             return Ok(());
@@ -153,6 +195,26 @@ mod tests {
     use crate::error::Error;
     use crate::state::sequence::Sequence;
     use crate::sync::thread;
+
+    #[test]
+    fn a_sync_publishes_what_waited_for_nothing_else() {
+        let sequence = Sequence::new(0);
+        let tickets = [1, 2, 3, 4, 5].map(|last| sequence.draw(last));
+        for applied in [0, 1, 3, 4] {
+            tickets[applied].note_applied();
+        }
+        sequence.publish_synced(4);
+        assert_eq!(sequence.visible(), 2, "the third is not in the memtable yet");
+        let [first, second, third, fourth, fifth] = tickets;
+        third.finish().unwrap();
+        assert_eq!(sequence.visible(), 4, "the fourth was synced with the others");
+        for ticket in [fourth, first, second] {
+            ticket.finish().unwrap();
+        }
+        assert_eq!(sequence.visible(), 4, "nobody has synced the fifth");
+        fifth.finish().unwrap();
+        assert_eq!(sequence.visible(), 5);
+    }
 
     #[test]
     fn nothing_is_visible_before_its_predecessors() {

@@ -131,12 +131,12 @@ impl Committer {
         if apply(&placed.memtable, batch.payload(), placed.first_seqno).is_err() {
             unreachable!("a batch holds operations that it encoded itself");
         }
-        if durability == Durability::Sync
-            && !is_seeded(Bug::AckBeforeSync)
-            && let Err(error) = self.sync_to(placed.position)
-        {
-            ticket.fail(&error);
-            return Err(error);
+        if durability == Durability::Sync && !is_seeded(Bug::AckBeforeSync) {
+            ticket.note_applied();
+            if let Err(error) = self.sync_to(placed.position) {
+                ticket.fail(&error);
+                return Err(error);
+            }
         }
         ticket.finish()?;
 
@@ -424,6 +424,7 @@ impl Committer {
             match outcome {
                 Ok(position) => {
                     self.line.lock().forget_synced(&plan);
+                    self.store.sequence.publish_synced(plan.last_seqno);
                     self.store.counters.wal_syncs.add(1);
                     Ok(position)
                 }

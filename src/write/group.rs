@@ -1,12 +1,15 @@
 //! Group commit: one sync of the log serves every commit that was appended before it began.
 //!
-//! The first caller that needs a sync leads: it syncs for all. Those who come meanwhile append,
-//! insert into the memtable, and wait; one of them leads the next group. So with n threads a device
-//! flush is shared by about n commits, and one thread alone never waits for company that is not there.
+//! The first caller that needs a sync leads: it syncs for all who have appended before the sync begins.
+//! Those who come later form the next group: they append, insert into the memtable, and wait; when
+//! the sync returns, one of them is woken to lead the next one, and the others sleep on. So with n
+//! threads a device flush is shared by about n commits, nobody is woken for nothing, and one thread alone
+//! never waits for company that is not there.
 //!
 //! Invariants: (1) `durable` never says more than syncs have returned for; (2) there is one leader
-//! at a time; (3) after a failed sync nothing is ever durable again: everyone gets the error, and
-//! the sync is not retried, because the kernel may have dropped the dirty pages.
+//! at a time, and if somebody waits while there is none, one of those who wait has been woken; (3) after
+//! a failed sync nothing is ever durable again: everyone gets the error, and the sync is not retried,
+//! because the kernel may have dropped the dirty pages.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::seeded::{Bug, is_seeded};
@@ -23,22 +26,43 @@ pub(crate) struct Position {
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     state: Mutex<State>,
-    done: Condvar,
+    /// Where the two groups sleep that there can be: the one that is served by the current or next sync,
+    /// and the one after it.
+    done: [Condvar; 2],
 }
 
 #[derive(Debug, Default)]
 struct State {
     durable: Position,
     leading: bool,
-    waiting: usize,
-    /// How many waited when the last sync returned: company that is likely to come back.
-    last_company: usize,
+    /// Whether the leader has stopped gathering: who comes now may be too late for its sync.
+    syncing: bool,
+    /// Which of the two groups the current or next sync serves.
+    turn: usize,
+    waiting: [Waiting; 2],
+    /// How many are likely to come, beside the leader: those who have just been served, and those who wait.
+    company: usize,
     failed: Option<Error>,
+}
+
+/// Those who sleep in one group.
+#[derive(Clone, Copy, Debug, Default)]
+struct Waiting {
+    count: usize,
+    /// No later than what any of them waits for.
+    first: Position,
+}
+
+impl State {
+    /// The group of somebody who comes now.
+    fn group_now(&self) -> usize {
+        if self.syncing { 1 - self.turn } else { self.turn }
+    }
 }
 
 /// Steps of yielding that a leader spends on company that the last group promised. A yield is about
 /// a microsecond, a sync more than a hundred.
-const PATIENCE_YIELDS: usize = 24;
+const PATIENCE_YIELDS: usize = 64;
 
 impl Group {
     /// Returns when the log is durable up to `target`. `sync` makes it durable as far as it has been
@@ -60,16 +84,19 @@ impl Group {
                 return Err(error.clone());
             }
             if state.leading {
-                state.waiting += 1;
-                self.done.wait(&mut state);
-                state.waiting -= 1;
+                let group = state.group_now();
+                let own = &mut state.waiting[group];
+                own.first = if own.count == 0 { target } else { own.first.min(target) };
+                own.count += 1;
+                self.done[group].wait(&mut state);
+                state.waiting[group].count -= 1;
                 continue;
             }
             state.leading = true;
-            let company = state.last_company;
+            let company = state.company;
             drop(state);
             let lead = Lead { group: self };
-            self.wait_for_company(company);
+            self.gather(company);
             let outcome = sync();
             lead.end(outcome);
             state = self.state.lock();
@@ -82,22 +109,33 @@ impl Group {
         self.state.lock().durable
     }
 
-    fn wait_for_company(&self, company: usize) {
-        for _ in 0..PATIENCE_YIELDS {
-            if company == 0 || self.state.lock().waiting >= company {
+    /// Lets those append who are likely to come, and closes the group.
+    fn gather(&self, company: usize) {
+        for step in 0.. {
+            let mut state = self.state.lock();
+            if state.waiting[state.turn].count >= company || step == PATIENCE_YIELDS {
+                state.syncing = true;
                 return;
             }
+            drop(state);
             thread::yield_now();
         }
     }
 
     fn finish(&self, outcome: Result<Position>) {
         let mut state = self.state.lock();
-        state.leading = false;
-        state.last_company = state.waiting;
+        let served = state.turn;
+        let next = 1 - served;
+        (state.leading, state.syncing, state.turn) = (false, false, next);
+        state.company = state.waiting[served].count + state.waiting[next].count;
+        let mut wakes_next_group = true;
         match outcome {
             Err(_) if is_seeded(Bug::PoisonForgotten) => {}
-            Ok(position) => state.durable = state.durable.max(position),
+            Ok(position) => {
+                state.durable = state.durable.max(position);
+                // Some may have appended in time and come too late to be seen.
+                wakes_next_group = state.waiting[next].first <= state.durable;
+            }
             Err(cause) => {
                 let what = "the log could not be synced, so it is unknown whether this commit \
                             survives; reopen the database and look before repeating it";
@@ -105,7 +143,12 @@ impl Group {
                 state.failed.get_or_insert(error);
             }
         }
-        self.done.notify_all();
+        self.done[served].notify_all();
+        if wakes_next_group {
+            self.done[next].notify_all();
+        } else {
+            self.done[next].notify_one();
+        }
     }
 }
 

@@ -62,6 +62,7 @@ pub(crate) struct SyncPlan {
     current: Arc<dyn Syncer>,
     synced: Arc<AtomicU64>,
     position: Position,
+    pub(crate) last_seqno: Seqno,
 }
 
 impl Line {
@@ -178,6 +179,7 @@ impl Line {
             current: self.writer.syncer(),
             synced: Arc::clone(&self.synced),
             position: self.position(),
+            last_seqno: self.last_seqno(),
         }
     }
 
