@@ -29,9 +29,10 @@ use crate::state::settings::Durability;
 use crate::state::store::Store;
 use crate::state::view::{Parts, Sealed};
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Arc, Mutex, MutexGuard, thread};
+use crate::sync::{Arc, Mutex, MutexGuard};
 use crate::write::apply::apply;
 use crate::write::group::{Group, Position};
+use crate::write::guard::PoisonOnPanic;
 use crate::write::line::Line;
 use crate::write::pressure::{Backlog, Stall, delay};
 use crate::write::spare::Spare;
@@ -479,19 +480,6 @@ impl Committer {
 /// Whether a batch does nothing but delete.
 fn only_deletes(batch: &OpsBuffer) -> bool {
     ops::decode(batch.payload()).flatten().all(|op| op.kind != Kind::Put)
-}
-
-/// A commit that ends in a panic leaves a gap that nothing can be published behind: the database is
-/// poisoned, so that everyone who waits gets an error.
-struct PoisonOnPanic<'a>(&'a Store);
-
-impl Drop for PoisonOnPanic<'_> {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            let what = "a thread panicked while it was committing";
-            self.0.poison(&Error::plain(ErrorKind::Poisoned, what));
-        }
-    }
 }
 
 /// The error of a handle whose keyspace was dropped.

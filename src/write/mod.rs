@@ -6,6 +6,7 @@
 pub(crate) mod apply;
 pub(crate) mod commit;
 pub(crate) mod group;
+pub(crate) mod guard;
 pub(crate) mod line;
 pub(crate) mod log_keeper;
 pub(crate) mod pressure;
