@@ -6,10 +6,7 @@
 use crate::db::db::Db;
 use crate::db::engine::{Engine, Writer};
 use crate::error::Result;
-use crate::format::filename::FileName;
-use crate::fs::FileKind;
 use crate::inspect::{Live, VerifyReport, verify_files, verify_journals, verify_tables};
-use crate::manifest::read_current;
 use crate::state::view::View;
 use crate::sync::Arc;
 use crate::wal::KnownEnd;
@@ -65,13 +62,8 @@ fn live<'a>(engine: &'a Engine, writer: &Writer, view: &View) -> Result<Live<'a>
     loop {
         let close = writer.committer.log_end();
         let end = KnownEnd { segment: close.segment, length: close.length, chain: close.chain };
-        // No edit is being appended inside: the manifest ends with a whole one.
-        let (state, manifest) = store.ledger.inspect(|state| {
-            let manifest = read_current(&*store.fs, &store.directory).ok().flatten().unwrap_or(0);
-            let path = FileName::Manifest(manifest).in_directory(&store.directory);
-            let len = store.fs.open(&path, FileKind::Manifest).map_or(u64::MAX, |file| file.len());
-            (state.clone(), (manifest, len))
-        });
+        let (state, manifest) = store.ledger.picture();
+        let manifest = manifest.unwrap_or((0, u64::MAX));
         if end.segment >= state.wal_floor() {
             let (fs, directory) = (Arc::clone(&store.fs), store.directory.as_path());
             return Ok(Live { fs, directory, state, tables, manifest, end });

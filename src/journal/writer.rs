@@ -17,6 +17,9 @@ use crate::journal::marker::{MARKER_PAYLOAD_BYTES, Marker};
 use crate::sync::Arc;
 use std::path::{Path, PathBuf};
 
+/// Room is taken in multiples of this: what file systems give at least.
+const ROOM_STEP_BYTES: u64 = 4 << 10;
+
 /// What the caller says about a record; the writer adds length, place and chain.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Draft {
@@ -98,6 +101,20 @@ impl JournalWriter {
     /// they come, and it is they that fail.
     pub(crate) fn reserve(&mut self, bytes: u64) {
         self.file.reserve(bytes).unwrap_or_default();
+    }
+
+    /// Takes room for a record of so many bytes, and for a marker behind it, so that the marker can be
+    /// appended whatever happens on the disk meanwhile.
+    ///
+    /// # Errors
+    /// There is no such room. Nothing was written, and the file can still be appended to.
+    pub(crate) fn reserve_record(&mut self, bytes: usize) -> Result<()> {
+        let end =
+            self.end + usize_to_u64(bytes) + usize_to_u64(HEADER_BYTES + MARKER_PAYLOAD_BYTES);
+        // In steps, since each changes the length of the file; on a full disk, what it takes.
+        let stepped = self.file.reserve(end.next_multiple_of(ROOM_STEP_BYTES));
+        let reserved = stepped.or_else(|_| self.file.reserve(end));
+        reserved.map_err(|source| Error::io_at("reserve room in", &self.path, self.end, source))
     }
 
     /// Takes room for a marker. A full disk would keep a piece of one, and that looks like the torn end of

@@ -11,7 +11,9 @@
 //!
 //! The last edit of a file looks like a torn write if it rots, and would be dropped. So nothing
 //! that an edit freed may be deleted before a second synced record stands behind it: that is what
-//! `settle` is for. (The snapshot needs none: a manifest that CURRENT names has one.)
+//! `settle` is for. (The snapshot needs none: a manifest that CURRENT names has one.) On a full disk,
+//! what the edit freed may be all the room there is; so an edit is appended only where there is room
+//! for the record behind it too.
 //! Threads: one writer, owned by who installs versions.
 
 use crate::error::{Error, ErrorKind, Reason, Result};
@@ -82,7 +84,6 @@ impl ManifestWriter {
             database: state.database(),
             manifest: id,
         })?;
-        writer.observe(&snapshot);
         writer.append_edit(&snapshot)?;
         writer.sync()?;
         fs.sync_dir(directory)
@@ -100,10 +101,10 @@ impl ManifestWriter {
     /// open can tell. `Io` or `DiskFull` if the append failed: the edit is not to be counted on,
     /// but its bytes may stand in this file as long as CURRENT names it. So no file of a failed
     /// edit, added or removed, may be deleted before CURRENT names a newer manifest. After either,
-    /// `Poisoned`.
+    /// `Poisoned`. `DiskFull` if there was no room for it: then nothing has changed, and
+    /// [`has_failed`](Self::has_failed) says so.
     pub(crate) fn append(&mut self, edit: &Edit) -> Result<()> {
         self.refuse_after_failure()?;
-        self.observe(edit);
         self.append_edit(edit)?;
         self.sync()?;
         self.synced_records += 1;
@@ -140,6 +141,11 @@ impl ManifestWriter {
         self.synced_records
     }
 
+    /// Whether it takes no more edits.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
     /// Number of the file.
     pub(crate) fn id(&self) -> u64 {
         self.journal.file_id()
@@ -165,6 +171,7 @@ impl ManifestWriter {
     fn append_opening(&mut self, opening: &Opening) -> Result<()> {
         let mut record = vec![0; HEADER_BYTES];
         opening.encode(&mut record);
+        self.journal.reserve_record(record.len())?;
         self.append_record(RecordType::Opening, &mut record, 0)
     }
 
@@ -175,6 +182,8 @@ impl ManifestWriter {
             let what = "the edit is larger than a record of the manifest can be";
             return Err(Error::invalid(Reason::Other, what));
         }
+        self.journal.reserve_record(record.len())?;
+        self.observe(edit);
         self.append_record(RecordType::Edit, &mut record, self.edits + 1)?;
         self.edits += 1;
         self.is_settled = false;
@@ -249,7 +258,7 @@ impl std::fmt::Debug for ManifestWriter {
 #[cfg(test)]
 mod tests {
     use crate::error::ErrorKind;
-    use crate::fs::{FileSystem, SimulatedFileSystem};
+    use crate::fs::{Fault, FaultFileSystem, FileSystem, Operation, SimulatedFileSystem, Trigger};
     use crate::manifest::edit::{Edit, KeyspaceFacts};
     use crate::manifest::load::load;
     use crate::manifest::state::State;
@@ -257,7 +266,7 @@ mod tests {
     use crate::sync::Arc;
     use std::path::Path;
 
-    fn begin(disk: &SimulatedFileSystem) -> (ManifestWriter, State) {
+    fn begin(disk: &(impl FileSystem + Clone)) -> (ManifestWriter, State) {
         let fs: Arc<dyn FileSystem> = Arc::new(disk.clone());
         let mut state = State::new(7);
         state.apply(&Edit { next_file: Some(2), ..Edit::default() }).unwrap();
@@ -288,16 +297,42 @@ mod tests {
     #[test]
     fn a_writer_that_failed_refuses_everything() {
         let disk = SimulatedFileSystem::new();
-        let (mut writer, state) = begin(&disk);
-        disk.set_capacity(Some(writer.bytes() + 10));
+        let faulty = FaultFileSystem::new(disk.clone());
+        let (mut writer, state) = begin(&faulty);
+        faulty.set(Trigger::on(Operation::Append), Fault::ShortWrite);
         assert_eq!(writer.append(&next_file(3)).unwrap_err().kind(), ErrorKind::DiskFull);
-        disk.set_capacity(None);
+        faulty.clear();
+        assert!(writer.has_failed());
         let error = writer.append(&next_file(3)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Poisoned);
         assert!(error.to_string().contains("/MANIFEST-000001"), "{error}");
         assert_eq!(writer.settle().unwrap_err().kind(), ErrorKind::Poisoned);
         let loaded = load(&disk, Path::new("/"), 1).unwrap();
-        assert_eq!((loaded.state, loaded.torn_bytes), (state, 10));
+        assert_eq!(loaded.state, state);
+        assert!(loaded.torn_bytes > 0);
+    }
+
+    #[test]
+    fn an_edit_is_appended_only_where_there_is_room_to_settle_it() {
+        let disk = SimulatedFileSystem::new();
+        let (mut writer, mut state) = begin(&disk);
+        let used = || {
+            disk.set_capacity(Some(1 << 20));
+            (1 << 20) - disk.free_space(Path::new("/")).unwrap()
+        };
+        let full = used();
+        disk.set_capacity(Some(full));
+        let mut id = 3;
+        while writer.append(&next_file(id)).is_ok() {
+            state.apply(&next_file(id)).unwrap();
+            id += 1;
+        }
+        assert!(id > 10 && !writer.has_failed(), "{id} edits are a piece of a block");
+        writer.settle().unwrap();
+        let loaded = load(&disk, Path::new("/"), 1).unwrap();
+        assert_eq!((&loaded.state, loaded.torn_bytes), (&state, 0));
+        disk.set_capacity(None);
+        writer.append(&next_file(id)).unwrap();
     }
 
     #[test]

@@ -77,6 +77,14 @@ impl Ledger {
         look(&self.book.lock().state)
     }
 
+    /// The state, and the manifest that holds it: its number, and its length up to the last edit. Room
+    /// lies behind that, into which the next edits go. `None` if it is not written here.
+    pub(crate) fn picture(&self) -> (State, Option<(u64, u64)>) {
+        let book = self.book.lock();
+        let manifest = book.writer.as_ref().map(|writer| (writer.id(), writer.bytes()));
+        (book.state.clone(), manifest)
+    }
+
     /// Writes an edit made from the current state, durably, then runs `after` while the order of
     /// edits is still held: whatever follows from the edit is seen in the same order.
     ///
@@ -108,6 +116,10 @@ impl Ledger {
         }
         let Some(writer) = &mut book.writer else { return Err(read_only()) };
         if let Err(error) = writer.append(&edit) {
+            if !writer.has_failed() {
+                // There was no room for it, and nothing was written.
+                return Err(error);
+            }
             book.spoiled = true;
             // The bytes of the edit may stand in this manifest, so what it names must stay until
             // CURRENT names another one.
