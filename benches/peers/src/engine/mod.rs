@@ -4,6 +4,7 @@
 //! newest state: engines with transactions begin one for each get and each scan, as a program does
 //! that serves requests.
 
+pub(crate) mod counted;
 pub(crate) mod fjall;
 pub(crate) mod lmdb;
 pub(crate) mod redb;

@@ -1,6 +1,7 @@
 //! Siltstone.
 
 use crate::data::keys::Key;
+use crate::engine::counted::Counted;
 use crate::engine::settings::{Compression, Durability, Settings};
 use crate::engine::{Batch, Engine, Result, Scan};
 use std::ops::Bound;
@@ -25,6 +26,7 @@ impl Engine for Siltstone {
         };
         let memory = usize::try_from(settings.memory_bytes())?;
         let mut options = siltstone::Options::new()
+            .file_system(Counted::new())
             .memory(memory)
             .memtable_bytes(usize::try_from(settings.write_buffer_bytes)?)
             .durability(durability);

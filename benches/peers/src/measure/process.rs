@@ -2,13 +2,15 @@
 //!
 //! Processor time is that of all threads, the engine's own included. Bytes written are those that the
 //! process handed to the system (`wchar`), whether the device has seen them yet or not: so an engine
-//! cannot look better by being fast enough to overwrite what has not been written back.
+//! cannot look better by being fast enough to overwrite what has not been written back. An engine that
+//! hands bytes over in another way as well has to count all of them ([`note_handed_over`]).
 
 use rustix::process::{Signal, getpid, kill_process};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Running totals of this process at one moment.
@@ -59,8 +61,22 @@ pub(crate) fn processor_time() -> io::Result<Duration> {
     Ok(Duration::from_millis(ticks * 10))
 }
 
-/// Bytes that this process has handed to the system in writes.
+/// Bytes that the engine has counted, and whether it does.
+static HANDED_OVER: AtomicU64 = AtomicU64::new(0);
+static COUNTS_ITSELF: AtomicBool = AtomicBool::new(false);
+
+/// Notes that the engine hands so many bytes to the system. From the first call on, only what is noted
+/// counts.
+pub(crate) fn note_handed_over(bytes: u64) {
+    COUNTS_ITSELF.store(true, Ordering::Relaxed);
+    HANDED_OVER.fetch_add(bytes, Ordering::Relaxed);
+}
+
+/// Bytes that this process has handed to the system.
 pub(crate) fn written_bytes() -> io::Result<u64> {
+    if COUNTS_ITSELF.load(Ordering::Relaxed) {
+        return Ok(HANDED_OVER.load(Ordering::Relaxed));
+    }
     field("/proc/self/io", "wchar:")
 }
 
