@@ -21,8 +21,8 @@ use std::time::Duration;
 /// renames it.
 const CAPTION: &[u8] = b"Room that is kept for a full disk. Nobody reads it.\n";
 
-/// How long a compaction waits for room before it is refused: a thread that holds an old version for a
-/// moment, or a program that is just being started, keeps files that are deleted already.
+/// How long work on a full disk waits before it is refused: a thread that holds an old version for a
+/// moment, or a program that is just being started, keeps files that nobody needs.
 const PATIENCE_PAUSES: u32 = 20;
 const PATIENCE_PAUSE: Duration = Duration::from_millis(10);
 
@@ -67,7 +67,7 @@ fn needed_by_log(store: &Store) -> u64 {
 ///
 /// # Errors
 /// Whatever the operating system reports, a full disk apart.
-pub(crate) fn keep(store: &Store) -> Result<bool> {
+pub(crate) fn keep(store: &Arc<Store>) -> Result<bool> {
     let reserve = &store.reserve;
     if !reserve.take_asked() {
         return Ok(false);
@@ -75,8 +75,16 @@ pub(crate) fn keep(store: &Store) -> Result<bool> {
     // After the question was taken, so that whoever asked before is answered by this attempt.
     let began = store.signals.hurries();
     let mut holding = reserve.holding().lock();
-    holding.needed = needed_by_log(store);
-    let made = free_bytes(store).and_then(|free| match reserve.next_bytes(*holding, free) {
+    let mut next = next_bytes(store, &mut holding);
+    if matches!(next, Ok(None)) && reserve.is_low() {
+        drop(holding);
+        let has_room = outwait_holder(store);
+        holding = reserve.holding().lock();
+        if has_room {
+            next = next_bytes(store, &mut holding);
+        }
+    }
+    let made = next.and_then(|bytes| match bytes {
         Some(bytes) => make(store, &mut holding, bytes),
         None => Ok(()),
     });
@@ -89,6 +97,12 @@ pub(crate) fn keep(store: &Store) -> Result<bool> {
     reserve.note_attempt(began);
     store.signals.ring();
     made.map(|()| true)
+}
+
+/// How large to make the file now, if another size than it has.
+fn next_bytes(store: &Store, holding: &mut Holding) -> Result<Option<u64>> {
+    holding.needed = needed_by_log(store);
+    Ok(store.reserve.next_bytes(*holding, free_bytes(store)?))
 }
 
 /// Bytes that the disk has left.
@@ -134,15 +148,27 @@ pub(crate) fn shrink(store: &Store) {
     }
 }
 
-/// On a full disk: gives the reserve up, and the files that wait to be deleted. Returns whether there
-/// was anything, or somebody else has given the reserve up since it had been so many `times`, so that
-/// it is worth trying again.
+/// On a full disk: gives the reserve up, and the files that wait to be deleted, or that somebody holds
+/// for a moment. Returns whether there was anything, or somebody else has given the reserve up since it
+/// had been so many `times`, so that it is worth trying again.
 pub(crate) fn make_room(store: &Arc<Store>, times: u64) -> bool {
     give_up(store);
     let is_given_up = store.reserve.times_given_up() > times;
     let has_trash = !store.trash.is_empty_with(|| !store.context.has_released());
     // What cannot be removed now is tried again by the cleanup.
-    (has_trash && cleanup::empty(store).is_ok()) || is_given_up
+    (has_trash && cleanup::empty(store).is_ok()) || is_given_up || outwait_holder(store)
+}
+
+/// Waits for one of the tables that nobody needs and somebody still holds. Returns whether one went.
+fn outwait_holder(store: &Arc<Store>) -> bool {
+    let held = store.context.held();
+    for _ in 0..if held > 0 { PATIENCE_PAUSES } else { 0 } {
+        store.fs.sleep(PATIENCE_PAUSE);
+        if store.context.held() < held {
+            return cleanup::empty(store).is_ok();
+        }
+    }
+    false
 }
 
 fn give_up(store: &Store) {

@@ -3,6 +3,7 @@
 use crate::cache::slots::Cache;
 use crate::format::filename::FileName;
 use crate::fs::FileSystem;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, OnceLock};
 use std::fmt;
 use std::path::PathBuf;
@@ -15,6 +16,8 @@ pub(crate) struct TableContext {
     /// Random number of the database: a table of another one is refused.
     pub(crate) database: u64,
     pub(crate) cache: Arc<Cache>,
+    /// How many tables are obsolete and still held by somebody.
+    held: AtomicUsize,
     /// Numbers of obsolete tables whose last holder is gone, until cleanup takes them.
     released: Mutex<Vec<u64>>,
     /// Called after a number came to `released`: the last holder may be a reader, and then nobody
@@ -38,7 +41,8 @@ impl TableContext {
         cache: Arc<Cache>,
     ) -> Arc<TableContext> {
         let (released, on_release) = (Mutex::default(), OnceLock::new());
-        Arc::new(TableContext { fs, directory, database, cache, released, on_release })
+        let held = AtomicUsize::new(0);
+        Arc::new(TableContext { fs, directory, database, cache, held, released, on_release })
     }
 
     /// Has `call` called whenever a table was released, from whatever thread let go of it.
@@ -58,9 +62,21 @@ impl TableContext {
         std::mem::take(&mut *self.released.lock())
     }
 
-    /// Notes that nobody can read this table any more.
+    /// Notes that a table is obsolete; somebody holds it until it is released.
+    pub(crate) fn note_obsolete(&self) {
+        self.held.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many tables will be released when somebody lets go of them.
+    pub(crate) fn held(&self) -> usize {
+        // Relaxed: whoever waits for a change looks again.
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Notes that nobody can read this obsolete table any more.
     pub(crate) fn release(&self, id: u64) {
         self.released.lock().push(id);
+        self.held.fetch_sub(1, Ordering::Relaxed);
         if let Some(OnRelease(call)) = self.on_release.get() {
             call();
         }
@@ -89,8 +105,12 @@ mod tests {
         context.on_release(move || {
             ear.fetch_add(1, Ordering::Relaxed);
         });
-        context.release(7);
-        context.release(8);
+        for id in [7, 8] {
+            context.note_obsolete();
+            assert_eq!(context.held(), 1);
+            context.release(id);
+        }
+        assert_eq!(context.held(), 0);
         assert_eq!(heard.load(Ordering::Relaxed), 2);
         assert!(context.has_released());
         assert_eq!(context.take_released(), [7, 8]);

@@ -56,7 +56,9 @@ impl Handle {
 
     /// No durable version names the table any more: its file may go when its last holder does.
     pub(crate) fn mark_obsolete(&self) {
-        self.is_obsolete.store(true, Ordering::Release);
+        if !self.is_obsolete.swap(true, Ordering::AcqRel) {
+            self.context.note_obsolete();
+        }
     }
 }
 
