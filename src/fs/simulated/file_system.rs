@@ -18,7 +18,7 @@ use crate::fs::simulated::history::{Acknowledged, Moment};
 use crate::fs::simulated::names::Entry;
 use crate::fs::simulated::state::{State, named};
 use crate::fs::{Append, DirEntry, Event, FileKind, FileLock, FileSystem, LockKind, ReadAt};
-use crate::sync::{Arc, Mutex, MutexGuard, thread};
+use crate::sync::{Arc, Mutex, MutexGuard};
 
 /// A file system in memory, for tests: it never touches the real disk, it is deterministic, and
 /// it can lose power at any moment of its past.
@@ -330,8 +330,6 @@ impl FileSystem for SimulatedFileSystem {
 
     fn sleep(&self, duration: Duration) {
         self.advance(duration);
-        // Threads that run beside this one get on meanwhile, if not for as long.
-        thread::yield_now();
     }
 
     fn observe(&self, event: Event) {
