@@ -61,11 +61,13 @@ fn key(writer: usize, number: u64) -> Vec<u8> {
     format!("{writer}/{number:06}").into_bytes()
 }
 
-/// What write `number` of a thread does: one put, or a batch across both keyspaces.
-fn plan(seed: u64, writer: usize, number: u64) -> (Vec<Change>, Durability) {
+/// What write `number` of a thread does: one put, or a batch across both keyspaces. In a calm life nothing
+/// is synced.
+fn plan(seed: u64, writer: usize, number: u64, is_calm: bool) -> (Vec<Change>, Durability) {
     let mut random = Random::new(seed ^ ((writer as u64) << 56) ^ (number << 8));
     let count = if random.below(2) == 0 { 1 } else { 2 + random.below(24) };
-    let durability = if random.below(3) == 0 { Durability::Sync } else { Durability::Buffered };
+    let is_synced = random.below(3) == 0 && !is_calm;
+    let durability = if is_synced { Durability::Sync } else { Durability::Buffered };
     let changes = (0..count).map(|index| {
         let space = if random.below(3) == 0 { Space::Second } else { Space::Default };
         let at = random.below(KEYS);
@@ -99,10 +101,11 @@ fn apply(model: &mut Model, changes: &[Change]) {
     }
 }
 
-fn options() -> Options {
+/// Of a calm life the memtables are so large, and the log so long, that it goes through windows.
+fn options(is_calm: bool) -> Options {
     Options::new()
         .memory(8 << 20)
-        .memtable_bytes(96 << 10)
+        .memtable_bytes(if is_calm { 1 << 20 } else { 96 << 10 })
         .table_bytes(64 << 10)
         .block_bytes(2 << 10)
         .compression(Compression::Zstd(1))
@@ -122,8 +125,9 @@ fn write_until_killed(orders: &str) {
     let mut word = || words.next().expect("a word");
     let (directory, seed) = (PathBuf::from(word()), word().parse().expect("a seed"));
     let firsts: Vec<u64> = word().split(',').map(|first| first.parse().expect("it")).collect();
+    let is_calm: bool = word().parse().expect("whether it is calm");
     say("opening");
-    let db = options().open(directory).expect("the directory opens");
+    let db = options(is_calm).open(directory).expect("the directory opens");
     let second = db.keyspace("second").expect("a keyspace");
     say("opened");
     thread::scope(|scope| {
@@ -131,12 +135,15 @@ fn write_until_killed(orders: &str) {
             let (db, second) = (&db, &second);
             scope.spawn(move || {
                 for number in first.. {
-                    write(db, second, plan(seed, writer, number)).expect("a write");
+                    write(db, second, plan(seed, writer, number, is_calm)).expect("a write");
                     say(&format!("{writer} {number}"));
                 }
             });
         }
         for round in 0_u64.. {
+            if is_calm {
+                return;
+            }
             match round % 4 {
                 3 => db.compact(..).expect("a compaction"),
                 _ => db.flush().expect("a flush"),
@@ -179,6 +186,8 @@ fn say(line: &str) {
 /// What the parent knows: what each thread's plan gives up to its last acknowledged write.
 struct Book {
     seed: u64,
+    /// Whether this life syncs nothing.
+    is_calm: bool,
     models: Vec<Model>,
     /// Number of the next write of each thread.
     next: Vec<u64>,
@@ -205,7 +214,8 @@ struct Writer {
 impl Writer {
     fn start(directory: &Path, book: &Book) -> Writer {
         let firsts: Vec<String> = book.next.iter().map(u64::to_string).collect();
-        let orders = format!("{}|{}|{}", directory.display(), book.seed, firsts.join(","));
+        let (seed, firsts, is_calm) = (book.seed, firsts.join(","), book.is_calm);
+        let orders = format!("{}|{seed}|{firsts}|{is_calm}", directory.display());
         let mut process = Command::new(std::env::current_exe().expect("this program"))
             .env(ORDERS, orders)
             .stdout(Stdio::null())
@@ -253,7 +263,7 @@ impl Writer {
 
 impl Book {
     fn new(seed: u64) -> Book {
-        Book { seed, models: vec![Model::new(); WRITERS], next: vec![0; WRITERS] }
+        Book { seed, is_calm: false, models: vec![Model::new(); WRITERS], next: vec![0; WRITERS] }
     }
 
     /// Takes in what a child has said.
@@ -269,7 +279,7 @@ impl Book {
             };
             let writer = writer as usize;
             assert_eq!(number, self.next[writer], "a thread writes one after the other");
-            let (changes, durability) = plan(self.seed, writer, number);
+            let (changes, durability) = plan(self.seed, writer, number, self.is_calm);
             apply(&mut self.models[writer], &changes);
             self.next[writer] += 1;
             match durability {
@@ -293,7 +303,7 @@ impl Book {
                 continue;
             }
             let mut after = self.models[writer].clone();
-            apply(&mut after, &plan(self.seed, writer, self.next[writer]).0);
+            apply(&mut after, &plan(self.seed, writer, self.next[writer], self.is_calm).0);
             if found != after {
                 let number = self.next[writer];
                 let (before, after) =
@@ -325,8 +335,8 @@ fn difference(wanted: &Model, found: &Model) -> String {
 
 fn look(directory: &Path, read_only: bool, book: &mut Book, counts: &mut Counts) {
     let opened = match read_only {
-        true => options().open_read_only(directory),
-        false => options().open(directory),
+        true => options(false).open_read_only(directory),
+        false => options(false).open(directory),
     };
     let db = opened.expect("the directory opens after a kill");
     counts.torn_tails += db.recovery_report().torn_tails.len();
@@ -379,6 +389,7 @@ fn kill_and_look(bounds: &Bounds, counts: &mut Counts) {
     // How long the last open took that was let finish.
     let mut open_time = Duration::from_millis(5);
     while !bounds.is_over() {
+        book.is_calm = random.below(2) == 0;
         let writer = Writer::start(&directory, &book);
         let mut said = Vec::new();
         let patience = Duration::from_secs(20);
