@@ -298,6 +298,7 @@ impl Syncer for OsSyncer {
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn sync(&self) -> io::Result<()> {
+        self.was_synced.store(true, Ordering::Relaxed);
         self.file.sync_all()
     }
 }

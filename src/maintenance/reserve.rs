@@ -162,7 +162,10 @@ pub(crate) fn make_room(store: &Arc<Store>, times: u64) -> bool {
 /// Waits for one of the tables that nobody needs and somebody still holds. Returns whether one went.
 fn outwait_holder(store: &Arc<Store>) -> bool {
     let held = store.context.held();
-    for _ in 0..if held > 0 { PATIENCE_PAUSES } else { 0 } {
+    if held == 0 {
+        return false;
+    }
+    for _ in 0..PATIENCE_PAUSES {
         store.fs.sleep(PATIENCE_PAUSE);
         if store.context.held() < held {
             return cleanup::empty(store).is_ok();
