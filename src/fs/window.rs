@@ -9,6 +9,9 @@
 //! one store, so what a process leaves that dies in the middle begins with zeros, and cannot be taken
 //! for a whole append of which a little was lost later.
 //!
+//! What lies ahead is written with zeros first, a piece at once: a `write` of many pages takes them in large
+//! units, and a copy then finds its pages ready, where each of them would else be a fault that makes one page.
+//!
 //! Windows are for appends that nobody syncs. A sync makes their pages read-only again, and the next
 //! copy into each of them a fault; so after a sync, appends are written for a while ([`QUIET_BYTES`]).
 //!
@@ -26,9 +29,17 @@ use std::ptr::NonNull;
 /// one takes longer to unmap, which an append has to wait for.
 const WINDOW_BYTES: u64 = 1 << 20;
 
-/// What is longer than this is written: it fills pages of its own, and a `write` of whole pages is
-/// cheaper than their faults.
-const COPY_BYTES_MAX: usize = 8 << 10;
+/// What is longer than this is written: it is no more than one call for many pages anyway.
+const COPY_BYTES_MAX: usize = 64 << 10;
+
+/// Zeros are written up to the next multiple of the first of these, and before an append of more than
+/// [`LONG_BYTES`] up to the next multiple of the second. More at once costs less for a page, but that one
+/// append waits for all of it.
+const AHEAD_BYTES: usize = 32 << 10;
+const AHEAD_OF_LONG_BYTES: usize = 128 << 10;
+const LONG_BYTES: usize = 2 << 10;
+
+static ZEROS: [u8; AHEAD_OF_LONG_BYTES] = [0; AHEAD_OF_LONG_BYTES];
 
 /// Bytes that are written after a sync, or at the beginning, before there is a window again.
 const QUIET_BYTES: u64 = 128 << 10;
@@ -41,12 +52,14 @@ pub(crate) struct Windows {
     room_end: u64,
     /// Up to here appends are written.
     quiet_until: u64,
+    /// Up to here pages are ready to be copied into.
+    ready_until: u64,
 }
 
 impl Windows {
     /// None yet, and no room.
     pub(crate) fn new() -> Windows {
-        Windows { current: None, room_end: 0, quiet_until: QUIET_BYTES }
+        Windows { current: None, room_end: 0, quiet_until: QUIET_BYTES, ready_until: 0 }
     }
 
     /// The file has room up to `end`: no page before that is missing.
@@ -74,9 +87,31 @@ impl Windows {
         }
         if !self.current.as_ref().is_some_and(|window| window.holds(offset)) {
             self.current = None;
-            self.current = Window::open(file, offset, self.room_end);
+            self.current = Window::open(&file, offset, self.room_end);
+        }
+        if self.current.is_none() || !self.make_ready(file, bytes.len(), offset) {
+            return false;
         }
         self.current.as_mut().is_some_and(|window| window.copy(bytes, offset))
+    }
+
+    /// Writes zeros until there is a page for each of `len` bytes at `offset`. Returns whether there is.
+    ///
+    /// Requires: nothing was appended at or behind `offset`.
+    fn make_ready(&mut self, file: impl AsFd, len: usize, offset: u64) -> bool {
+        let unit = if len > LONG_BYTES { AHEAD_OF_LONG_BYTES } else { AHEAD_BYTES };
+        while self.ready_until < offset + len as u64 {
+            let start = self.ready_until.max(offset);
+            let end = (start - start % unit as u64 + unit as u64).min(self.room_end);
+            let zeros = ZEROS.get(..(end.saturating_sub(start)) as usize).unwrap_or_default();
+            match rustix::io::pwrite(&file, zeros, start) {
+                Err(rustix::io::Errno::INTR) => {}
+                Ok(written) if written > 0 => self.ready_until = start + written as u64,
+                // The append will be written, and find out what is wrong.
+                _ => return false,
+            }
+        }
+        true
     }
 }
 
@@ -201,6 +236,38 @@ mod tests {
         assert!(!windows.copy(&file, &[1; COPY_BYTES_MAX + 1], QUIET_BYTES, &was_synced));
         assert_eq!(read(&file, 99, WINDOW_BYTES - 99), [7; 99], "of the first one");
         assert_eq!(read(&file, 100, ROOM - 100), [7; 100]);
+    }
+
+    /// Zeros that are written ahead must touch nothing that was appended, and make no file longer.
+    #[test]
+    fn what_lies_ahead_is_made_ready_and_what_lies_behind_stays() {
+        let (file, mut windows, was_synced) = windows();
+        let mut expected = vec![0; ROOM as usize];
+        let (mut offset, mut copies, mut writes) = (0, 0, 0);
+        for round in 1_usize.. {
+            let len = [50, 3000, 20_000, COPY_BYTES_MAX + 1, 9, 700][round % 6] + round % 5;
+            if offset + len > expected.len() {
+                break;
+            }
+            let bytes = vec![(round % 255 + 1) as u8; len];
+            if windows.copy(&file, &bytes, offset as u64, &was_synced) {
+                copies += 1;
+            } else {
+                assert_eq!(rustix::io::pwrite(&file, &bytes, offset as u64).unwrap(), len);
+                writes += 1;
+            }
+            expected[offset..offset + len].fill(bytes[0]);
+            offset += len;
+            assert!(windows.ready_until <= ROOM);
+        }
+        assert!(copies > 100 && writes > 30, "{copies} {writes}");
+        assert_eq!(read(&file, expected.len(), 0), expected);
+        assert!(windows.copy(&file, &vec![9; expected.len() - offset], offset as u64, &was_synced));
+        assert_eq!(
+            rustix::fs::fstat(&file).unwrap().st_size,
+            ROOM as i64,
+            "no longer than its room"
+        );
     }
 
     #[test]
