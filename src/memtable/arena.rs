@@ -1,21 +1,21 @@
 //! Holds the bytes of keys and values: takes copies from many threads, frees them all at once.
 //!
 //! A piece is cut from the current chunk by moving its end forward, without a lock. Chunks double
-//! from 16 KiB to 1 MiB, so that an idle memtable is small; a large piece gets a chunk of its own.
+//! from 16 KiB to 2 MiB, so that an idle memtable is small; a large piece gets a chunk of its own.
 //!
 //! Invariants: (1) bytes in a chunk are written once, by the caller that cut them off, before
 //! anyone else can know their address; (2) a chunk neither moves nor shrinks, and is freed only
 //! with the arena. So whatever `store` returns is valid as long as the arena is borrowed.
 #![expect(unsafe_code, reason = "shared chunks are filled through pointers, piece by piece")]
 
+use crate::memtable::chunk::{Chunk, HUGE_BYTES};
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-use std::mem::MaybeUninit;
+use crate::sync::atomic::{AtomicPtr, Ordering};
 use std::ptr;
 use std::slice;
 
 const CHUNK_BYTES_MIN: usize = 16 << 10;
-const CHUNK_BYTES_MAX: usize = 1 << 20;
+const CHUNK_BYTES_MAX: usize = HUGE_BYTES;
 
 /// A larger piece gets a chunk of its own, so that at most an eighth of a chunk is left over.
 const SHARED_PIECE_BYTES_MAX: usize = CHUNK_BYTES_MAX / 8;
@@ -27,12 +27,6 @@ pub(crate) struct Arena {
     current: AtomicPtr<Chunk>,
     /// Every chunk, for `drop`; held while a chunk is added.
     chunks: Mutex<Vec<*mut Chunk>>,
-}
-
-struct Chunk {
-    bytes: *mut [MaybeUninit<u8>],
-    /// Bytes handed out; beyond the capacity once the chunk is full.
-    used: AtomicUsize,
 }
 
 // SAFETY: the pointers are owned by the arena and go with it to any thread.
@@ -66,7 +60,7 @@ impl Arena {
     /// Sets `len` bytes apart for the caller.
     fn cut(&self, len: usize) -> *mut u8 {
         if len > SHARED_PIECE_BYTES_MAX {
-            return self.add_chunk(len).cut_all();
+            return self.add_chunk(len);
         }
         loop {
             let full = self.current.load(Ordering::Acquire);
@@ -87,88 +81,36 @@ impl Arena {
         // SAFETY: as in `cut`.
         let last = unsafe { full.as_ref() }.map_or(0, Chunk::capacity);
         let capacity = (last * 2).clamp(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX).max(len);
-        let fresh = Chunk::allocate(capacity);
+        let fresh = Box::into_raw(Box::new(Chunk::allocate(capacity)));
         chunks.push(fresh);
         self.current.store(fresh, Ordering::Release);
     }
 
-    fn add_chunk(&self, capacity: usize) -> &Chunk {
-        let fresh = Chunk::allocate(capacity);
-        self.chunks.lock().push(fresh);
-        // SAFETY: it was just made, and is freed only with the arena.
-        unsafe { &*fresh }
+    /// Adds a chunk that is one piece.
+    fn add_chunk(&self, len: usize) -> *mut u8 {
+        let chunk = Box::new(Chunk::allocate(len));
+        let Some(start) = chunk.cut(len) else {
+            unreachable!("a chunk has the size it was made with")
+        };
+        self.chunks.lock().push(Box::into_raw(chunk));
+        start
     }
 }
 
 impl Drop for Arena {
     fn drop(&mut self) {
         for &chunk in self.chunks.lock().iter() {
-            // SAFETY: made by `Chunk::allocate`, listed once, and nobody borrows the arena now.
+            // SAFETY: made by `Box::into_raw`, listed once, and nobody borrows the arena now.
             drop(unsafe { Box::from_raw(chunk) });
         }
     }
 }
 
-impl Chunk {
-    fn allocate(capacity: usize) -> *mut Chunk {
-        #[cfg(test)]
-        tests::note_allocated(capacity);
-        let bytes = Box::into_raw(Box::new_uninit_slice(capacity));
-        Box::into_raw(Box::new(Chunk { bytes, used: AtomicUsize::new(0) }))
-    }
-
-    fn capacity(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Cuts a piece; `None` if there is no room. Relaxed: whoever is told of a piece is told by a
-    /// pointer that was published after the bytes were written.
-    fn cut(&self, len: usize) -> Option<*mut u8> {
-        // The sum cannot wrap: a thread adds once to a full chunk, then waits for a fresh one.
-        let start = self.used.fetch_add(len, Ordering::Relaxed);
-        if start + len > self.capacity() {
-            return None;
-        }
-        // SAFETY: the piece lies inside the chunk.
-        Some(unsafe { self.bytes.cast::<u8>().add(start) })
-    }
-
-    fn cut_all(&self) -> *mut u8 {
-        self.bytes.cast()
-    }
-}
-
-impl Drop for Chunk {
-    fn drop(&mut self) {
-        #[cfg(test)]
-        tests::note_freed(self.capacity());
-        // SAFETY: made by `Box::into_raw` in `allocate`, and the chunk is its only owner.
-        drop(unsafe { Box::from_raw(self.bytes) });
-    }
-}
-
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use crate::memtable::arena::{Arena, CHUNK_BYTES_MAX, SHARED_PIECE_BYTES_MAX};
+    use crate::memtable::chunk::tests::live_bytes;
     use crate::sync::thread;
-    use std::cell::Cell;
-
-    thread_local! {
-        static LIVE_BYTES: Cell<usize> = const { Cell::new(0) };
-    }
-
-    pub(crate) fn note_allocated(bytes: usize) {
-        LIVE_BYTES.set(LIVE_BYTES.get() + bytes);
-    }
-
-    pub(crate) fn note_freed(bytes: usize) {
-        LIVE_BYTES.set(LIVE_BYTES.get().wrapping_sub(bytes));
-    }
-
-    /// Bytes in chunks that were allocated and not freed, if all of it happened on this thread.
-    pub(crate) fn live_bytes() -> usize {
-        LIVE_BYTES.get()
-    }
 
     #[test]
     fn pieces_keep_their_bytes_while_the_arena_grows() {

@@ -1,10 +1,12 @@
 //! The newest writes, sorted in memory: one memtable holds what one segment of the WAL holds.
 //!
 //! `memtable` is the door: many threads insert, many read, nobody waits. Underneath, `index`
-//! keeps the order in the form of `leaf`s, which `directory` leads to, `arena` the bytes of every `record`, `ranges` the range
-//! tombstones; `filter` spares a get the search of the index; `cursor` walks the entries.
+//! keeps the order in the form of `leaf`s, which `directory` leads to, `arena` the bytes of every
+//! `record` in `chunk`s, `ranges` the range tombstones; `filter` spares a get the search of the index;
+//! `cursor` walks the entries.
 
 mod arena;
+mod chunk;
 mod cursor;
 mod directory;
 mod filter;

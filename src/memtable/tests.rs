@@ -2,7 +2,7 @@
 
 use crate::format::key::{Kind, SEQNO_LATEST, Seqno, filter_hash, user_key};
 use crate::format::range_tombstone::RangeTombstone;
-use crate::memtable::{Memtable, MemtableCursor, arena};
+use crate::memtable::{Memtable, MemtableCursor, chunk};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, thread};
 use proptest::prelude::*;
@@ -211,7 +211,7 @@ fn a_huge_value_is_kept_and_counted() {
 
 #[test]
 fn a_memtable_is_dismantled_piece_by_piece_and_to_the_end() {
-    let before = arena::tests::live_bytes();
+    let before = chunk::tests::live_bytes();
     let memtable = Memtable::new(1);
     // Ascending keys fill leaves to the end, 64 entries each.
     let leaves = if cfg!(miri) { 70 } else { 200_u64 };
@@ -219,27 +219,27 @@ fn a_memtable_is_dismantled_piece_by_piece_and_to_the_end() {
         let key = user_key(0, format!("{number:08}").as_bytes());
         memtable.insert(&key, number + 1, Kind::Put, b"value");
     }
-    assert!(arena::tests::live_bytes() > before);
+    assert!(chunk::tests::live_bytes() > before);
     let mut pauses = 0;
     memtable.dismantle(|| pauses += 1);
-    assert_eq!(arena::tests::live_bytes(), before);
+    assert_eq!(chunk::tests::live_bytes(), before);
     assert!(pauses >= leaves / 64, "{pauses} pauses");
 }
 
 #[test]
 fn dropping_the_last_holder_frees_the_bytes_and_a_cursor_is_a_holder() {
-    let before = arena::tests::live_bytes();
+    let before = chunk::tests::live_bytes();
     let memtable = Arc::new(Memtable::new(1));
     for seqno in if cfg!(miri) { 970..1000 } else { 1..2000 } {
         memtable.insert(&user_key(0, &seqno.to_string().into_bytes()), seqno, Kind::Put, b"value");
     }
     let mut cursor = memtable.cursor();
     drop(memtable);
-    assert!(arena::tests::live_bytes() > before);
+    assert!(chunk::tests::live_bytes() > before);
     cursor.seek_last().unwrap();
     assert_eq!(cursor.key(), user_key(0, b"999"));
     drop(cursor);
-    assert_eq!(arena::tests::live_bytes(), before);
+    assert_eq!(chunk::tests::live_bytes(), before);
 }
 
 fn get<'a>(
