@@ -21,16 +21,16 @@ pub(crate) struct Gauges {
     log_floor: AtomicU64,
 }
 
-/// Bytes a second, smoothed.
-#[derive(Debug)]
+/// Bytes a second, smoothed; 0 until it was measured.
+#[derive(Debug, Default)]
 pub(crate) struct Rate(AtomicU64);
 
 impl Gauges {
     pub(crate) fn new() -> Gauges {
-        let rate = || Rate(AtomicU64::new(FIRST_RATE));
         let (sealed, runs) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let log_floor = AtomicU64::new(0);
-        Gauges { sealed, runs, flush_rate: rate(), compaction_rate: rate(), log_floor }
+        let (flush_rate, compaction_rate) = (Rate::default(), Rate::default());
+        Gauges { sealed, runs, flush_rate, compaction_rate, log_floor }
     }
 
     /// Notes the shape of the view that was just swapped in.
@@ -68,14 +68,22 @@ impl Gauges {
 impl Rate {
     /// Bytes a second.
     pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        match self.0.load(Ordering::Relaxed) {
+            0 => FIRST_RATE,
+            rate => rate,
+        }
     }
 
-    /// Takes a finished job into account: a quarter of the new figure, three of the old.
+    /// Takes a finished job into account: the first one alone, then a quarter of the new figure and three of
+    /// the old.
     pub(crate) fn note(&self, bytes: u64, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
         let measured = bytes.saturating_mul(1_000_000) / micros;
-        self.0.store((self.get() / 4) * 3 + measured / 4, Ordering::Relaxed);
+        let rate = match self.0.load(Ordering::Relaxed) {
+            0 => measured,
+            before => (before / 4) * 3 + measured / 4,
+        };
+        self.0.store(rate.max(1), Ordering::Relaxed);
     }
 }
 
@@ -88,6 +96,12 @@ mod tests {
     fn a_rate_moves_towards_what_is_measured() {
         let gauges = Gauges::new();
         assert_eq!(gauges.flush_rate().get(), FIRST_RATE);
+        gauges.flush_rate().note(5000, Duration::from_millis(1));
+        assert_eq!(
+            gauges.flush_rate().get(),
+            5_000_000,
+            "nothing of what was only assumed is left"
+        );
         for _ in 0..50 {
             gauges.flush_rate().note(1000, Duration::from_millis(1));
         }
