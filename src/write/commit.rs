@@ -28,18 +28,14 @@ use crate::state::keyspaces::KeyspaceCell;
 use crate::state::settings::Durability;
 use crate::state::store::Store;
 use crate::state::view::{Parts, Sealed};
-use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard};
 use crate::write::apply::apply;
+use crate::write::debt::Debt;
 use crate::write::group::{Group, Position};
 use crate::write::guard::PoisonOnPanic;
 use crate::write::line::Line;
 use crate::write::pressure::{Backlog, Stall, delay};
 use crate::write::spare::Spare;
-use std::time::Duration;
-
-/// Delays are saved up until they are worth a call of the operating system.
-const SLEEP_MIN_NANOS: u64 = 50_000;
 
 /// Why the log goes on in a new segment.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,8 +52,7 @@ pub(crate) struct Committer {
     line: Mutex<Line>,
     group: Group,
     spare: Spare,
-    /// Delay that writers owe and have not slept yet.
-    owed_nanos: AtomicU64,
+    debt: Debt,
 }
 
 impl Committer {
@@ -67,7 +62,7 @@ impl Committer {
             line: Mutex::new(line),
             group: Group::default(),
             spare: Spare::default(),
-            owed_nanos: AtomicU64::new(0),
+            debt: Debt::default(),
         }
     }
 
@@ -446,18 +441,16 @@ impl Committer {
             return;
         }
         let (delay, _) = delay(&self.backlog(), bytes);
-        let nanos = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
-        if nanos == 0 {
+        if delay.is_zero() {
             return;
         }
-        let owed = self.owed_nanos.fetch_add(nanos, Ordering::Relaxed).saturating_add(nanos);
-        if owed >= SLEEP_MIN_NANOS {
-            let mine = self.owed_nanos.swap(0, Ordering::Relaxed);
+        if let Some(mine) = self.debt.add(delay) {
             let began = self.store.fs.monotonic();
-            self.store.fs.sleep(Duration::from_nanos(mine));
+            self.store.fs.sleep(mine);
             let slept = self.store.fs.monotonic().saturating_sub(began);
-            let slept = u64::try_from(slept.as_nanos()).unwrap_or(u64::MAX);
-            self.store.counters.stalled_nanos.add(slept);
+            self.debt.note_slept(mine, slept);
+            let nanos = u64::try_from(slept.as_nanos()).unwrap_or(u64::MAX);
+            self.store.counters.stalled_nanos.add(nanos);
         }
     }
 
