@@ -53,9 +53,9 @@ mod tests {
         shape.levels[6] = vec![sized(3, 3000)];
         let calm = Debt { level0_runs: 1, level0_bytes: 50, pending_bytes: 0 };
         assert_eq!(debt(&shape, &policy), calm);
-        shape.levels[0].push(sized(4, 50));
-        // 100 + 300 for level 0, then 100 too many in L5 with 7 in L6 for each.
-        let full = Debt { level0_runs: 2, level0_bytes: 100, pending_bytes: 400 + 800 };
+        shape.levels[0].extend([sized(4, 50), sized(5, 50)]);
+        // 150 + 300 for level 0, then 150 too many in L5 with 6 in L6 for each.
+        let full = Debt { level0_runs: 3, level0_bytes: 150, pending_bytes: 450 + 1050 };
         assert_eq!(debt(&shape, &policy), full);
     }
 }

@@ -13,8 +13,8 @@ use crate::sync::Arc;
 /// Facts from outside the tree.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hints {
-    /// Whether writers rest, so that work for the sake of readers hinders nobody.
-    pub(crate) idle: bool,
+    /// What scans have lost to the runs of level 0 since these were merged last, in nanoseconds.
+    pub(crate) toll_nanos: u64,
     /// The oldest seqno that a reader reads at, or will: the oldest snapshot, or what is visible.
     /// 0 if unknown.
     pub(crate) oldest_snapshot: Seqno,

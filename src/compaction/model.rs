@@ -323,7 +323,7 @@ enum Event {
     Begin,
     BeginRange(u8, u8),
     Step(usize, usize),
-    Idle(bool),
+    Toll(u64),
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
@@ -337,7 +337,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         6 => Just(Event::Begin),
         2 => (0..120_u8, 0..120_u8).prop_map(|(start, end)| Event::BeginRange(start, end)),
         10 => (0..4_usize, 1..9_usize).prop_map(|(which, steps)| Event::Step(which, steps)),
-        1 => any::<bool>().prop_map(Event::Idle),
+        1 => prop_oneof![Just(0), 0..10_000_u64, Just(u64::MAX)].prop_map(Event::Toll),
     ]
 }
 
@@ -355,7 +355,7 @@ impl Engine {
                     self.snapshots.remove(which % self.snapshots.len());
                 }
             }
-            Event::Idle(idle) => self.hints.idle = idle,
+            Event::Toll(nanos) => self.hints.toll_nanos = nanos,
             Event::Begin => {
                 if let Some(plan) = self.pick() {
                     running.push(self.begin(plan));

@@ -2,8 +2,8 @@
 //!
 //! In this order: tables that nobody can see any more are dropped; levels that hold too much give
 //! to the next one, the fullest level first; tables that are mostly tombstones move towards what
-//! they hide, out of level 0 once that is much of what is merged; and in idle moments small runs are
-//! merged for the sake of readers. Writers wait for full levels and for nothing else, so tombstones
+//! they hide, out of level 0 once that is much of what is merged; and runs of level 0 are merged for the
+//! sake of scans once these have lost as much as that costs. Writers wait for full levels and for nothing else, so tombstones
 //! come second; inside a full level they come first.
 //!
 //! A tree at rest stays at rest: every plan moves data down, drops a table, or rewrites a table of
@@ -28,17 +28,24 @@ pub(crate) fn pick(shape: &Shape, policy: &Policy, hints: &Hints) -> Option<Plan
         .or_else(|| picker.oversized())
         .or_else(|| picker.mostly_tombstones())
         .or_else(|| picker.hiding_level0())
-        .or_else(|| picker.idle())
+        .or_else(|| picker.tolled())
 }
 
 /// How full a level is, in thousandths of what it should hold, leaving out what running jobs take
-/// away already. What a level below level 0 holds too much counts [`EXCESS_WEIGHT`] times.
+/// away already. Level 0 waits for half as many runs again where a merge would rewrite more of the base level
+/// than it brings: what is rewritten is the same then, for more that is brought. What a level below level 0 holds too much counts [`EXCESS_WEIGHT`] times.
 pub(crate) fn fullness(shape: &Shape, policy: &Policy, targets: &Targets, level: usize) -> u64 {
     let free = || shape.level(level).iter().filter(|table| !shape.is_busy(table));
     // An overflow only means that the level is very full.
     if level == 0 {
         let runs = u64::try_from(free().count()).unwrap_or(u64::MAX);
-        return runs.saturating_mul(FULL) / policy.level0_trigger.max(1) as u64;
+        let upper: u64 = free().map(|table| table.size_bytes).sum();
+        let trigger = policy.level0_trigger.max(1) as u64;
+        let wanted = match shape.size_bytes(targets.base) > upper {
+            true => trigger + trigger / 2,
+            false => trigger,
+        };
+        return runs.saturating_mul(FULL) / wanted;
     }
     if level < targets.base {
         return 0;
@@ -55,6 +62,9 @@ pub(crate) const FULL: u64 = 1000;
 /// watches the levels below it but this weight. Without it they fill up until they are as full as a
 /// level 0 under pressure, and the tree takes up to 1.9 times its data; with it, 1.5 (decision 0028).
 const EXCESS_WEIGHT: u64 = 5;
+
+/// What a merge costs for a byte of its inputs: reading, merging, writing, the device.
+const MERGE_NANOS_PER_BYTE: u64 = 3;
 
 /// Tombstones of level 0 go down at once if they can hide one in so many of the entries there.
 const HIDDEN_ONE_IN: u64 = 4;
@@ -202,36 +212,15 @@ impl<'a> Picker<'a> {
         Plan::down(self.shape, &self.hints.running, cause, input, LAST_LEVEL)
     }
 
-    /// Fewer runs for readers, where the work stays in proportion to what it gets rid of.
-    fn idle(&self) -> Option<Plan> {
-        if !self.hints.idle {
+    /// Level 0, once its runs have cost scans as much as the merge will cost.
+    fn tolled(&self) -> Option<Plan> {
+        let runs = self.shape.level(0).len();
+        let has_lower = (1..LEVELS).any(|level| !self.shape.level(level).is_empty());
+        if runs == 0 || runs + usize::from(has_lower) < 2 {
             return None;
         }
-        let runs = self.shape.level(0);
-        let total: u64 = (0..LEVELS).map(|level| self.shape.size_bytes(level)).sum();
-        let is_small = total <= self.policy.base_bytes.saturating_mul(2);
-        let has_lower = (1..LEVELS).any(|level| !self.shape.level(level).is_empty());
-        let dense = runs.iter().any(|table| self.is_mostly_tombstones(table));
-        if runs.len() > 1 || dense || (is_small && has_lower && !runs.is_empty()) {
-            let plan = self.level0(Cause::Idle).filter(|plan| dense || self.is_cheap(plan));
-            if plan.is_some() {
-                return plan;
-            }
-        }
-        // A small tree becomes one run; in a large one the levels are few and uneven already.
-        (1..LAST_LEVEL)
-            .filter(|_| is_small)
-            .find_map(|level| self.best_of_level(level, Cause::Idle))
-            .filter(|plan| self.is_cheap(plan))
-    }
-
-    /// Whether a merge rewrites no more of the lower level than a full level would.
-    fn is_cheap(&self, plan: &Plan) -> bool {
-        let upper: u64 = plan
-            .tables()
-            .filter(|&(level, _)| level != plan.to_level)
-            .map(|(_, table)| table.size_bytes)
-            .sum();
-        plan.size_bytes() - upper <= upper.saturating_mul(self.policy.ratio)
+        let plan = self.level0(Cause::Toll)?;
+        let cost = plan.size_bytes().saturating_mul(MERGE_NANOS_PER_BYTE);
+        (self.hints.toll_nanos >= cost).then_some(plan)
     }
 }

@@ -19,8 +19,8 @@ pub(crate) enum Cause {
     Tombstones,
     /// Range tombstones cover whole tables.
     Erased,
-    /// There was time to make the tree easier to read.
-    Idle,
+    /// Scans have lost as much to the runs of level 0 as their merge costs.
+    Toll,
     /// The user asked for it.
     Manual,
 }
@@ -204,7 +204,7 @@ impl fmt::Display for Plan {
             Cause::Size => "size",
             Cause::Tombstones => "tombstones",
             Cause::Erased => "erased",
-            Cause::Idle => "idle",
+            Cause::Toll => "toll",
             Cause::Manual => "manual",
         };
         write!(f, " ({cause})")

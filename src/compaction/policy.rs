@@ -15,7 +15,8 @@ pub(crate) const LAST_LEVEL: usize = LEVELS - 1;
 /// The numbers that the picker works with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Policy {
-    /// Runs of level 0 that start a merge into the base level.
+    /// Runs of level 0 that start a merge into the base level, if that has no more bytes than they;
+    /// half as many again if it has.
     pub(crate) level0_trigger: usize,
     /// Largest target of the base level, in bytes.
     pub(crate) base_bytes: u64,

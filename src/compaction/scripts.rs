@@ -4,7 +4,7 @@
 //! ```text
 //! L0 9:a-f 10 @40..50; 8:a-f 10 @30..39
 //! L5 3:a-c 20 busy; 4:d-g) 20 n=10 del=6 rdel=1
-//! idle | oldest 50 | erase a-d@45 | running L5 a-c
+//! toll 90 | oldest 50 | erase a-d@45 | running L5 a-c
 //! ```
 //! A table is `id:smallest-largest size` (`)` behind an exclusive end), then seqnos (1..1 if
 //! absent) and counts (10 entries, no tombstones). The policy: 4 runs in level 0, a base level of
@@ -99,7 +99,7 @@ fn parse(script: &str) -> (Shape, Hints) {
         for hint in line.split('|').map(str::trim) {
             let words: Vec<&str> = hint.split([' ', '-', '@']).collect();
             match words.as_slice() {
-                ["idle"] => hints.idle = true,
+                ["toll", nanos] => hints.toll_nanos = nanos.parse().unwrap(),
                 ["oldest", seqno] => hints.oldest_snapshot = seqno.parse().unwrap(),
                 ["erase", start, end, seqno] => erased.push(RangeTombstone {
                     start: (*start).into(),
@@ -138,8 +138,18 @@ fn level_zero_goes_down_as_a_whole() {
         (
             "with all that their common span overlaps",
             "L0 4:b-c 10; 3:m-n 10; 2:b-c 10; 1:m-n 10
-             L6 5:a-b) 9; 6:c-d 9; 7:g-h 9; 8:n-q 9; 9:r-s 9",
+             L6 5:a-b) 8; 6:c-d 8; 7:g-h 8; 8:n-q 8; 9:r-s 8",
             "merge L0[4 3 2 1] L6[6 7 8] to L6 (size)",
+        ),
+        (
+            "six, above more than five have",
+            "L0 6:a-f 10; 5:a-f 10; 4:a-f 10; 3:a-f 10; 2:a-f 10; 1:a-f 10\n L6 7:a-z 90",
+            "merge L0[6 5 4 3 2 1] L6[7] to L6 (size)",
+        ),
+        (
+            "not five",
+            "L0 5:a-f 10; 4:a-f 10; 3:a-f 10; 2:a-f 10; 1:a-f 10\n L6 7:a-z 90",
+            "nothing",
         ),
         (
             "into the base level of a larger tree",
@@ -158,7 +168,7 @@ fn level_zero_goes_down_as_a_whole() {
         ),
         (
             "never with a busy table of the lower level",
-            "L0 4:a-f 10; 3:a-f 10; 2:a-f 10; 1:a-f 10\n L6 5:f-z 90 busy",
+            "L0 4:a-f 10; 3:a-f 10; 2:a-f 10; 1:a-f 10\n L6 5:f-z 40 busy",
             "nothing",
         ),
         (
@@ -200,18 +210,19 @@ fn full_levels_give_what_overlaps_least() {
         ),
         (
             "level zero when it is fuller",
-            "L0 9:a-z 1; 8:a-z 1; 7:a-z 1; 3:a-z 1\n L5 2:d-f 100\n L6 4:a-z 1000",
+            "L0 9:a-z 25; 8:a-z 25; 7:a-z 25; 3:a-z 25\n L5 2:d-f 100\n L6 4:a-z 1000",
             "merge L0[9 8 7 3] L5[2] to L5 (size)",
         ),
         (
             "but what is too much in a level counts more",
-            "L0 9:a-z 1; 8:a-z 1; 7:a-z 1; 6:a-z 1; 3:a-z 1\n L5 2:d-f 106\n L6 4:a-z 1000",
+            "L0 9:a-z 25; 8:a-z 25; 7:a-z 25; 6:a-z 25; 3:a-z 25\n L5 2:d-f 106\n L6 4:a-z 1000",
             "merge L5[2] L6[4] to L6 (size)",
         ),
         (
             "level zero if the fuller level has nothing to give",
-            "L0 9:a-c 1; 8:a-c 1; 7:a-c 1; 3:a-c 1\n L5 2:d-f 500\n L6 4:d-z 1000 busy",
-            "merge L0[9 8 7 3] to L5 (size)",
+            "L0 9:a-c 1; 8:a-c 1; 7:a-c 1; 6:a-c 1; 5:a-c 1; 3:a-c 1
+             L5 2:d-f 500\n L6 4:d-z 1000 busy",
+            "merge L0[9 8 7 6 5 3] to L5 (size)",
         ),
     ]);
 }
@@ -328,31 +339,25 @@ fn tables_under_a_range_tombstone_are_dropped_unread() {
 }
 
 #[test]
-fn idle_moments_are_used_for_readers() {
+fn runs_that_cost_scans_as_much_as_their_merge_are_merged() {
     check(&[
         (
             "two runs",
-            "L0 2:a-z 10; 1:a-z 10\n L6 3:a-z 100\n idle",
-            "merge L0[2 1] L6[3] to L6 (idle)",
+            "L0 2:a-z 10; 1:a-z 10\n L6 3:a-z 100\n toll 360",
+            "merge L0[2 1] L6[3] to L6 (toll)",
         ),
-        ("not while writers are busy", "L0 2:a-z 10; 1:a-z 10\n L6 3:a-z 100", "nothing"),
+        ("not for less", "L0 2:a-z 10; 1:a-z 10\n L6 3:a-z 100\n toll 359", "nothing"),
         (
-            "one run and a level, if the tree is small",
-            "L0 1:a-z 10\n L6 3:a-z 100\n idle",
-            "merge L0[1] L6[3] to L6 (idle)",
+            "one run above a level",
+            "L0 1:a-z 10\n L6 3:a-z 100\n toll 330",
+            "merge L0[1] L6[3] to L6 (toll)",
         ),
-        ("not at any price", "L0 2:a-z 1; 1:a-z 1\n L6 3:a-z 99\n idle", "nothing"),
+        ("two runs and no level", "L0 2:a-z 10; 1:a-z 10\n toll 60", "merge L0[2 1] to L6 (toll)"),
+        ("one run is one run", "L0 1:a-z 10\n toll 1000", "nothing"),
         (
-            "levels of a small tree",
-            "L5 1:a-c 9\n L6 3:a-d 60; 4:e-z 40\n idle",
-            "merge L5[1] L6[3] to L6 (idle)",
-        ),
-        ("not those of a large one", "L5 1:a-z 10\n L6 3:a-z 201\n idle", "nothing"),
-        ("one run is one run", "L0 1:a-z 10\n idle", "nothing"),
-        (
-            "but not if it is tombstones",
-            "L0 1:a-z 10 n=1 del=1\n L6 3:a-z 100\n idle | oldest 1",
-            "merge L0[1] L6[3] to L6 (idle)",
+            "levels below stay as they are",
+            "L5 1:a-c 9\n L6 3:a-d 60; 4:e-z 40\n toll 9999",
+            "nothing",
         ),
     ]);
 }

@@ -134,7 +134,7 @@ enum Event {
     Begin,
     BeginRange(u8, u8),
     End(usize),
-    Idle(bool),
+    Toll(u64),
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
@@ -146,7 +146,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         5 => Just(Event::Begin),
         1 => (0..250_u8, 0..250_u8).prop_map(|(start, end)| Event::BeginRange(start, end)),
         3 => (0..4_usize).prop_map(Event::End),
-        1 => any::<bool>().prop_map(Event::Idle),
+        1 => prop_oneof![Just(0), 0..10_000_u64, Just(u64::MAX)].prop_map(Event::Toll),
     ]
 }
 
@@ -177,8 +177,8 @@ proptest! {
                     tree.flush(keys);
                     continue;
                 }
-                Event::Idle(idle) => {
-                    tree.hints.idle = idle;
+                Event::Toll(nanos) => {
+                    tree.hints.toll_nanos = nanos;
                     continue;
                 }
                 Event::End(which) => {
@@ -207,8 +207,8 @@ proptest! {
         for plan in running {
             tree.end(&plan, table_entries);
         }
-        for idle in [false, true] {
-            tree.hints.idle = idle;
+        for nanos in [0, u64::MAX] {
+            tree.hints.toll_nanos = nanos;
             let mut steps = 0;
             while let Some(plan) = pick(&tree.shape, &policy, &tree.hints) {
                 tree.begin(&plan);

@@ -70,6 +70,7 @@ impl Cursor {
 
     /// Moves to just before `key`, whether it exists or not; never out of the range.
     pub fn seek(&mut self, key: impl AsRef<[u8]>) {
+        self.pay();
         if let Some(scan) = &mut self.scan {
             scan.seek(&user_key(self.keyspace, key.as_ref()));
         }
@@ -89,6 +90,13 @@ impl Cursor {
         }
     }
 
+    /// Tells what was lost to runs that could be merged.
+    fn pay(&mut self) {
+        if let Some(scan) = &mut self.scan {
+            self.engine.store.pay_toll(scan.take_lost());
+        }
+    }
+
     #[inline]
     fn step(&mut self, forward: bool) -> Result<Option<(&[u8], &[u8])>> {
         if let Some(error) = &self.failure {
@@ -99,6 +107,12 @@ impl Cursor {
         let found = if forward { scan.next()? } else { scan.prev()? };
         // Written as an `if`: the closure of a `then` hands the entry over through memory.
         Ok(if found { Some((&scan.key()[KEYSPACE_ID_BYTES..], scan.value())) } else { None })
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        self.pay();
     }
 }
 

@@ -21,6 +21,7 @@ use crate::state::settings::Settings;
 use crate::state::signals::Signals;
 use crate::state::snapshots::Snapshots;
 use crate::state::store::Store;
+use crate::state::toll::Toll;
 use crate::state::trash::Trash;
 use crate::state::view::Parts;
 use crate::state::view_cell::ViewCell;
@@ -142,6 +143,7 @@ impl Grounds {
             gauges,
             trash: Trash::default(),
             reserve,
+            toll: Toll::default(),
         });
         let listener = Arc::downgrade(&store);
         store.context.on_release(move || {

@@ -85,15 +85,23 @@ impl Iter {
         match self.try_step(forward) {
             Ok(Some(entry)) => Some(Ok(entry)),
             Ok(None) => {
-                (self.range, self.front, self.back) = (None, None, None);
+                self.end();
                 None
             }
             Err(error) => {
-                (self.range, self.front, self.back) = (None, None, None);
+                self.end();
                 self.failure = Some(error.clone());
                 Some(Err(error))
             }
         }
+    }
+
+    /// Lets go of everything, and tells what was lost to runs that could be merged.
+    fn end(&mut self) {
+        self.range = None;
+        let halves = [self.front.take(), self.back.take()];
+        let lost = halves.into_iter().flatten().map(|mut scan| scan.take_lost()).sum();
+        self.engine.store.pay_toll(lost);
     }
 
     fn try_step(&mut self, forward: bool) -> Result<Option<(Slice, Slice)>> {
@@ -121,6 +129,12 @@ impl Iter {
 #[inline]
 fn entry(scan: &ViewScan) -> (Slice, Slice) {
     (Slice::from(&scan.key()[KEYSPACE_ID_BYTES..]), scan.value_slice())
+}
+
+impl Drop for Iter {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 impl Iterator for Iter {

@@ -187,7 +187,11 @@ impl Options {
             return Err(Error::invalid(Reason::Other, what));
         }
         let policy = Policy {
-            compressed_from: LEVELS - 1,
+            // Without compression, a table that crosses into the last level is as it should be there.
+            compressed_from: match self.compression {
+                Compression::None => LEVELS,
+                Compression::Zstd(_) => LEVELS - 1,
+            },
             ..Policy::new(memtable_bytes as u64, self.table_bytes)
         };
         let segment_bytes = (memtable_bytes as u64).max(64 << 10);

@@ -86,6 +86,9 @@ impl Compactor {
             }
             Picked::Task(task, plan) => (task, plan),
         };
+        if plan.inputs.iter().any(|input| input.level == 0) {
+            self.store.toll.forget();
+        }
         let began = self.store.fs.monotonic();
         let writes_tables = plan.writes_tables();
         let job = Box::new(CompactionJob::new(self.inputs(&version, plan)));
@@ -194,7 +197,7 @@ fn choose(
 fn hints(store: &Store, version: &Version) -> Result<Hints> {
     let moments: Vec<Seqno> = store.snapshots.freeze(&store.sequence);
     Ok(Hints {
-        idle: false,
+        toll_nanos: store.toll.nanos(),
         oldest_snapshot: moments.first().copied().unwrap_or(0),
         range_tombstones: version.range_tombstones()?,
         running: Vec::<Claim>::new(),

@@ -1,12 +1,14 @@
 //! Answers reads: what a user sees at one moment, out of entries, versions and tombstones.
 //!
 //! `get` finds one key. `sources` opens a scan over a view, `scan` walks the live keys of its range in
-//! both directions, and `shade` keeps, while it walks, the range tombstone that lies over it.
+//! both directions; while it walks, `shade` keeps the range tombstone that lies over it, and `tally` counts
+//! what it loses because there are several runs.
 
 pub(crate) mod get;
 mod scan;
 mod shade;
 pub(crate) mod sources;
+mod tally;
 
 #[cfg(test)]
 mod scan_tests;

@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::format::key::{Kind, SEQNO_LATEST, Seqno, order, wide_head};
 use crate::merge::{Cover, Cursor, MergingCursor, RunTable, Source, Stride};
 use crate::read::shade::{Shade, copy};
+use crate::read::tally::Tally;
 use crate::seeded::{Bug, is_seeded};
 use crate::slice::Slice;
 use crate::table::Handle;
@@ -48,6 +49,7 @@ pub(crate) struct Scan<T: RunTable = Handle> {
     visible: Seqno,
     bounds: Bounds,
     shade: Shade,
+    tally: Tally,
     gap: Gap,
     /// Where the key that was crossed last is, if `gap` is next to it.
     entry: Place,
@@ -105,6 +107,7 @@ impl<T: RunTable> Scan<T> {
             visible,
             bounds,
             shade: Shade::default(),
+            tally: Tally::default(),
             gap: Gap::Front,
             entry: Place::Merged,
             ahead: 0,
@@ -116,6 +119,17 @@ impl<T: RunTable> Scan<T> {
             value: Vec::new(),
             seqno: 0,
         }
+    }
+
+    /// The same, noting what it loses by so many runs beyond the first.
+    pub(crate) fn tallied(mut self, extra_runs: usize) -> Scan<T> {
+        self.tally = Tally::new(extra_runs);
+        self
+    }
+
+    /// Nanoseconds that it has lost by them since it was asked last.
+    pub(crate) fn take_lost(&mut self) -> u64 {
+        self.tally.take_lost()
     }
 
     /// To the gap before `user_key`, or to the end of the range that is nearest to it.
@@ -246,6 +260,7 @@ impl<T: RunTable> Scan<T> {
 
     #[inline]
     fn try_next(&mut self) -> Result<bool> {
+        self.tally.note_turn();
         match (self.gap, self.entry) {
             (Gap::BehindEntry, Place::Merged | Place::Only) => {
                 match self.merged.next_counted(self.end_head) {
@@ -260,14 +275,21 @@ impl<T: RunTable> Scan<T> {
             }
             (Gap::BeforeEntry, _) => return Ok(true),
             (Gap::Back, _) => return Ok(false),
-            (Gap::Before, _) => self.merged.seek(&self.key, self.visible)?,
-            (Gap::Front, _) => self.merged.seek(&self.bounds.start, self.visible)?,
+            (Gap::Before, _) => {
+                self.tally.note_seek();
+                self.merged.seek(&self.key, self.visible)?;
+            }
+            (Gap::Front, _) => {
+                self.tally.note_seek();
+                self.merged.seek(&self.bounds.start, self.visible)?;
+            }
         }
         self.find_forward()
     }
 
     #[inline]
     fn try_prev(&mut self) -> Result<bool> {
+        self.tally.note_turn();
         match (self.gap, self.entry) {
             (Gap::BeforeEntry, Place::Copied) => {}
             (Gap::BeforeEntry, Place::Only) => match self.merged.prev_counted(self.start_head) {
@@ -285,7 +307,10 @@ impl<T: RunTable> Scan<T> {
             }
             (Gap::BehindEntry, _) => return Ok(true),
             (Gap::Front, _) => return Ok(false),
-            (Gap::Before, _) => self.merged.seek_back(&self.key, SEQNO_LATEST)?,
+            (Gap::Before, _) => {
+                self.tally.note_seek();
+                self.merged.seek_back(&self.key, SEQNO_LATEST)?;
+            }
             (Gap::Back, _) => match &self.bounds.end {
                 Some(end) => self.merged.seek_back(end, SEQNO_LATEST)?,
                 None => self.merged.seek_last()?,

@@ -28,6 +28,7 @@ pub(crate) fn scan(view: &View, start: Vec<u8>, end: Vec<u8>, seqno: Seqno) -> V
         true => CoverSource::Tables(Arc::clone(run)),
         false => CoverSource::None,
     };
+    let memtables = sources.len();
     for handle in view.version.level(0).iter() {
         let facts = handle.facts();
         if !facts.ends_before(&start) && order(&facts.smallest, &end).is_lt() {
@@ -36,6 +37,7 @@ pub(crate) fn scan(view: &View, start: Vec<u8>, end: Vec<u8>, seqno: Seqno) -> V
             sources.push(Source::Run(RunCursor::new(run)));
         }
     }
+    let level0 = sources.len() - memtables;
     // A level is shared whole, whatever its length: a scan that starts anywhere costs the same.
     for level in view.version.sorted_levels() {
         let reach = level.reaching(&start, Some(&end));
@@ -44,5 +46,9 @@ pub(crate) fn scan(view: &View, start: Vec<u8>, end: Vec<u8>, seqno: Seqno) -> V
             sources.push(Source::Run(RunCursor::within(Arc::clone(level.tables()), reach)));
         }
     }
+    // Merged into the base level, those of level 0 would become a part of it, or one run.
+    let others = usize::from(sources.len() > memtables + level0);
+    let extra_runs = if level0 == 0 { 0 } else { level0 + others - 1 };
     Scan::new(sources, Cover::new(covers), seqno, Bounds { start, end: Some(end) })
+        .tallied(extra_runs)
 }

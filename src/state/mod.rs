@@ -17,6 +17,7 @@ pub(crate) mod settings;
 pub(crate) mod signals;
 pub(crate) mod snapshots;
 pub(crate) mod store;
+pub(crate) mod toll;
 pub(crate) mod trash;
 pub(crate) mod view;
 pub(crate) mod view_cell;

@@ -17,6 +17,7 @@ use crate::state::sequence::Sequence;
 use crate::state::settings::Settings;
 use crate::state::signals::Signals;
 use crate::state::snapshots::Snapshots;
+use crate::state::toll::Toll;
 use crate::state::trash::Trash;
 use crate::state::view_cell::ViewCell;
 use crate::sync::Arc;
@@ -53,6 +54,7 @@ pub(crate) struct Store {
     pub(crate) gauges: Gauges,
     pub(crate) trash: Trash,
     pub(crate) reserve: Reserve,
+    pub(crate) toll: Toll,
 }
 
 impl Store {
@@ -67,6 +69,11 @@ impl Store {
             return Err(Error::plain(ErrorKind::Invalid, what));
         }
         Ok(())
+    }
+
+    /// Notes what a scan has lost to runs that could be merged, and wakes the compactors now and then.
+    pub(crate) fn pay_toll(&self, nanos: u64) {
+        self.signals.ring_if(self.toll.add(nanos));
     }
 
     /// Poisons the database and wakes everyone, so that nobody waits for what will never come.

@@ -30,10 +30,10 @@ use crate::state::store::Store;
 use crate::state::view::{Parts, Sealed};
 use crate::sync::{Arc, Mutex, MutexGuard};
 use crate::write::apply::apply;
-use crate::write::debt::Debt;
 use crate::write::group::{Group, Position};
 use crate::write::guard::PoisonOnPanic;
 use crate::write::line::Line;
+use crate::write::owed::Owed;
 use crate::write::pressure::{Backlog, Stall, delay};
 use crate::write::spare::Spare;
 
@@ -52,7 +52,7 @@ pub(crate) struct Committer {
     line: Mutex<Line>,
     group: Group,
     spare: Spare,
-    debt: Debt,
+    owed: Owed,
 }
 
 impl Committer {
@@ -62,7 +62,7 @@ impl Committer {
             line: Mutex::new(line),
             group: Group::default(),
             spare: Spare::default(),
-            debt: Debt::default(),
+            owed: Owed::default(),
         }
     }
 
@@ -444,11 +444,11 @@ impl Committer {
         if delay.is_zero() {
             return;
         }
-        if let Some(mine) = self.debt.add(delay) {
+        if let Some(mine) = self.owed.add(delay) {
             let began = self.store.fs.monotonic();
             self.store.fs.sleep(mine);
             let slept = self.store.fs.monotonic().saturating_sub(began);
-            self.debt.note_slept(mine, slept);
+            self.owed.note_slept(mine, slept);
             let nanos = u64::try_from(slept.as_nanos()).unwrap_or(u64::MAX);
             self.store.counters.stalled_nanos.add(nanos);
         }

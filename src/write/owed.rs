@@ -16,12 +16,12 @@ const CREDIT_NANOS_MAX: i64 = 10_000_000;
 
 /// What all writers of a database owe together. Relaxed: it is a sum, and orders nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Debt {
+pub(crate) struct Owed {
     /// Negative if there is credit.
     owed_nanos: AtomicI64,
 }
 
-impl Debt {
+impl Owed {
     /// Adds a delay. Returns what the caller shall sleep for everybody, if it is enough.
     pub(crate) fn add(&self, delay: Duration) -> Option<Duration> {
         let delay = nanos(delay);
@@ -52,41 +52,41 @@ fn nanos(duration: Duration) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use crate::write::debt::{CREDIT_NANOS_MAX, Debt};
+    use crate::write::owed::{CREDIT_NANOS_MAX, Owed};
     use std::time::Duration;
 
     const MICRO: Duration = Duration::from_micros(1);
 
     #[test]
     fn small_delays_are_slept_together() {
-        let debt = Debt::default();
+        let owed = Owed::default();
         for _ in 0..49 {
-            assert_eq!(debt.add(MICRO), None);
+            assert_eq!(owed.add(MICRO), None);
         }
-        assert_eq!(debt.add(MICRO), Some(50 * MICRO));
-        assert_eq!(debt.add(MICRO), None, "all of it was taken");
-        assert_eq!(debt.add(99 * MICRO), Some(100 * MICRO));
+        assert_eq!(owed.add(MICRO), Some(50 * MICRO));
+        assert_eq!(owed.add(MICRO), None, "all of it was taken");
+        assert_eq!(owed.add(99 * MICRO), Some(100 * MICRO));
     }
 
     #[test]
     fn a_sleep_that_took_longer_pays_for_the_next_delays() {
-        let debt = Debt::default();
-        let asked = debt.add(100 * MICRO).unwrap();
-        debt.note_slept(asked, 350 * MICRO);
-        assert_eq!(debt.add(200 * MICRO), None);
-        assert_eq!(debt.add(100 * MICRO), Some(50 * MICRO));
-        debt.note_slept(50 * MICRO, 10 * MICRO);
-        assert_eq!(debt.add(60 * MICRO), Some(60 * MICRO), "a short sleep is no debt");
+        let owed = Owed::default();
+        let asked = owed.add(100 * MICRO).unwrap();
+        owed.note_slept(asked, 350 * MICRO);
+        assert_eq!(owed.add(200 * MICRO), None);
+        assert_eq!(owed.add(100 * MICRO), Some(50 * MICRO));
+        owed.note_slept(50 * MICRO, 10 * MICRO);
+        assert_eq!(owed.add(60 * MICRO), Some(60 * MICRO), "a short sleep is not made up for");
     }
 
     #[test]
     fn credit_is_bounded() {
-        let debt = Debt::default();
+        let owed = Owed::default();
         let credit = Duration::from_nanos(CREDIT_NANOS_MAX.unsigned_abs());
         for _ in 0..3 {
-            debt.note_slept(MICRO, Duration::from_secs(5));
+            owed.note_slept(MICRO, Duration::from_secs(5));
         }
-        assert_eq!(debt.add(credit), None);
-        assert_eq!(debt.add(50 * MICRO), Some(50 * MICRO));
+        assert_eq!(owed.add(credit), None);
+        assert_eq!(owed.add(50 * MICRO), Some(50 * MICRO));
     }
 }

@@ -1,0 +1,149 @@
+//! The toll: runs of level 0 are merged for the sake of scans, and for nobody else's.
+//!
+//! Goal: a database that is scanned again and again becomes one run by itself; one that is only written, or
+//! read by key, is not rewritten; and what is in order already is moved, not written again.
+//! Method: a few small tables in level 0 that hold all keys each, then reads; the figures of `stats` tell
+//! what the compactors did.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test is a test")]
+
+use siltstone::fs::SimulatedFileSystem;
+use siltstone::{Compression, Db, Durability, Options, Stats};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+const RUNS: u32 = 3;
+const KEYS: u32 = 3_000;
+
+fn open() -> Db {
+    let options = Options::new().file_system(SimulatedFileSystem::new());
+    options
+        .durability(Durability::Buffered)
+        .compression(Compression::None)
+        .memtable_bytes(1 << 20)
+        .table_bytes(1 << 20)
+        .open("data")
+        .unwrap()
+}
+
+fn key(number: u32) -> String {
+    format!("{number:08}")
+}
+
+/// Every run has keys from all over the range, and a part of the values of the one before.
+fn with_runs() -> Db {
+    let db = open();
+    for run in 0..RUNS {
+        for number in (0..KEYS).filter(|number| number % RUNS == run || number % 10 == 0) {
+            db.put(key(number), format!("{number} of run {run}")).unwrap();
+        }
+        db.flush().unwrap();
+    }
+    assert_eq!(db.stats().levels[0].tables, RUNS as usize, "less than a full level");
+    db
+}
+
+fn expected(number: u32) -> String {
+    let run = if number.is_multiple_of(10) { RUNS - 1 } else { number % RUNS };
+    format!("{number} of run {run}")
+}
+
+/// Reads with `read` until level 0 is empty, or gives up.
+fn until_merged(db: &Db, mut read: impl FnMut(&Db)) -> Stats {
+    let began = Instant::now();
+    // The count of compactions follows the tables.
+    let is_merged = |stats: &Stats| stats.levels[0].tables == 0 && stats.compactions > 0;
+    while !is_merged(&db.stats()) && began.elapsed() < Duration::from_secs(20) {
+        read(db);
+    }
+    db.stats()
+}
+
+#[test]
+fn scans_have_the_runs_merged_that_they_walk_over() {
+    let scans: [(&str, fn(&Db)); 4] = [
+        ("forward", |db| {
+            for (number, entry) in (0..KEYS).zip(db.iter()) {
+                let (key_there, value) = entry.unwrap();
+                assert_eq!(
+                    (&*key_there, &*value),
+                    (key(number).as_bytes(), expected(number).as_bytes())
+                );
+            }
+        }),
+        ("backward", |db| {
+            for (number, entry) in (0..KEYS).rev().zip(db.iter().rev()) {
+                assert_eq!(&*entry.unwrap().1, expected(number).as_bytes());
+            }
+        }),
+        ("a cursor that is never dropped", |db| {
+            let mut cursor = db.cursor(..);
+            for number in (0..KEYS).step_by(7) {
+                cursor.seek(key(number));
+                assert_eq!(cursor.next().unwrap().unwrap().1, expected(number).as_bytes());
+            }
+            // What it has lost was told by its seeks.
+            std::mem::forget(cursor);
+        }),
+        ("a seek for each cursor", |db| {
+            for number in (0..KEYS).step_by(11) {
+                let mut cursor = db.cursor(key(number)..);
+                assert_eq!(cursor.next().unwrap().unwrap().1, expected(number).as_bytes());
+            }
+        }),
+    ];
+    for (what, scan) in scans {
+        let db = with_runs();
+        let stats = until_merged(&db, scan);
+        assert_eq!(stats.levels[0].tables, 0, "{what}");
+        assert_eq!(stats.compactions, 1, "{what}: merged once and for all");
+        scan(&db);
+    }
+}
+
+#[test]
+fn reads_by_key_leave_the_runs_as_they_are() {
+    let db = with_runs();
+    for round in 0..40 {
+        for number in 0..KEYS {
+            assert_eq!(
+                &*db.get(key(number)).unwrap().unwrap(),
+                expected(number).as_bytes(),
+                "{round}"
+            );
+        }
+    }
+    sleep(Duration::from_millis(50));
+    assert_eq!(db.stats().compactions, 0);
+}
+
+#[test]
+fn what_is_one_run_already_is_left_alone() {
+    let db = open();
+    for number in 0..KEYS {
+        db.put(key(number), "value").unwrap();
+    }
+    db.flush().unwrap();
+    for _ in 0..200 {
+        assert_eq!(db.iter().count(), KEYS as usize);
+    }
+    sleep(Duration::from_millis(50));
+    assert_eq!(db.stats().compactions, 0);
+}
+
+#[test]
+fn an_ascending_load_is_moved_and_not_written_again() {
+    let db = open();
+    let value = [7; 1000];
+    for number in 0..20_000 {
+        db.put(key(number), value).unwrap();
+    }
+    db.flush().unwrap();
+    let began = Instant::now();
+    while db.stats().compactions == 0 && began.elapsed() < Duration::from_secs(20) {
+        sleep(Duration::from_millis(1));
+    }
+    let stats = db.stats();
+    assert!(stats.compactions > 0 && stats.levels.iter().skip(1).any(|level| level.tables > 3));
+    assert_eq!(stats.compaction_written_bytes, 0);
+}
