@@ -44,7 +44,8 @@ mod tests {
 
     #[test]
     fn debt_counts_what_overflows_and_what_it_drags_along() {
-        let policy = Policy { level0_trigger: 2, base_bytes: 1000, ..Policy::new(1, 1) };
+        let policy =
+            Policy { level0_trigger: 2, level0_patience: 3, base_bytes: 1000, ..Policy::new(1, 1) };
         let sized = |id, size| table(id, "a", "b", |facts| facts.size_bytes = size);
         let mut shape = Shape::default();
         assert_eq!(debt(&shape, &policy), Debt::default());

@@ -18,7 +18,7 @@ use std::ffi::OsString;
 
 /// Four runs of level 0 with everything in them, above a filled last level.
 fn loaded(fs: FaultFileSystem) -> (Engine, Plan) {
-    let policy = Policy { base_bytes: 1_000_000, ..small_policy() };
+    let policy = Policy { base_bytes: 1_000_000, level0_patience: 4, ..small_policy() };
     let mut engine = Engine::new(Arc::new(fs), policy);
     for round in 0..8_u8 {
         for number in 0..30 {
@@ -222,7 +222,7 @@ fn a_wide_range_tombstone_is_cut_where_it_would_burden_a_later_job() {
     engine.flush();
     engine.policy.base_bytes = 1;
     engine.policy.grandparent_bytes = 1_000;
-    engine.policy.level0_trigger = 1;
+    (engine.policy.level0_trigger, engine.policy.level0_patience) = (1, 1);
     let plan = engine.pick().unwrap();
     assert!(plan.to_level < LAST_LEVEL, "{plan}");
     let plan = Plan {

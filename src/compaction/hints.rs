@@ -13,7 +13,7 @@ use crate::sync::Arc;
 /// Facts from outside the tree.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hints {
-    /// What scans have lost to the runs of level 0 since these were merged last, in nanoseconds.
+    /// What readers have lost to the runs of level 0 since these were merged last, in nanoseconds.
     pub(crate) toll_nanos: u64,
     /// The oldest seqno that a reader reads at, or will: the oldest snapshot, or what is visible.
     /// 0 if unknown.

@@ -3,7 +3,7 @@
 //! In this order: tables that nobody can see any more are dropped; levels that hold too much give
 //! to the next one, the fullest level first; tables that are mostly tombstones move towards what
 //! they hide, out of level 0 once that is much of what is merged; and runs of level 0 are merged for the
-//! sake of scans once these have lost as much as that costs. Writers wait for full levels and for nothing else, so tombstones
+//! sake of readers once these have lost as much as that costs. Writers wait for full levels and for nothing else, so tombstones
 //! come second; inside a full level they come first.
 //!
 //! A tree at rest stays at rest: every plan moves data down, drops a table, or rewrites a table of
@@ -32,20 +32,18 @@ pub(crate) fn pick(shape: &Shape, policy: &Policy, hints: &Hints) -> Option<Plan
 }
 
 /// How full a level is, in thousandths of what it should hold, leaving out what running jobs take
-/// away already. Level 0 waits for half as many runs again where a merge would rewrite more of the base level
-/// than it brings: what is rewritten is the same then, for more that is brought. What a level below level 0 holds too much counts [`EXCESS_WEIGHT`] times.
+/// away already. What a level below level 0 holds too much counts [`EXCESS_WEIGHT`] times.
 pub(crate) fn fullness(shape: &Shape, policy: &Policy, targets: &Targets, level: usize) -> u64 {
     let free = || shape.level(level).iter().filter(|table| !shape.is_busy(table));
     // An overflow only means that the level is very full.
     if level == 0 {
         let runs = u64::try_from(free().count()).unwrap_or(u64::MAX);
         let upper: u64 = free().map(|table| table.size_bytes).sum();
-        let trigger = policy.level0_trigger.max(1) as u64;
-        let wanted = match shape.size_bytes(targets.base) > upper {
-            true => trigger + trigger / 2,
-            false => trigger,
+        let wanted = match shape.size_bytes(targets.base) > upper / 2 {
+            true => policy.level0_patience,
+            false => policy.level0_trigger,
         };
-        return runs.saturating_mul(FULL) / wanted;
+        return runs.saturating_mul(FULL) / wanted.max(1) as u64;
     }
     if level < targets.base {
         return 0;
@@ -63,8 +61,9 @@ pub(crate) const FULL: u64 = 1000;
 /// level 0 under pressure, and the tree takes up to 1.9 times its data; with it, 1.5 (decision 0028).
 const EXCESS_WEIGHT: u64 = 5;
 
-/// What a merge costs for a byte of its inputs: reading, merging, writing, the device.
-const MERGE_NANOS_PER_BYTE: u64 = 3;
+/// What a merge costs for each byte of its inputs, and for each entry.
+const MERGE_NANOS_OF_BYTE: u64 = 1;
+const MERGE_NANOS_OF_ENTRY: u64 = 40;
 
 /// Tombstones of level 0 go down at once if they can hide one in so many of the entries there.
 const HIDDEN_ONE_IN: u64 = 4;
@@ -212,7 +211,7 @@ impl<'a> Picker<'a> {
         Plan::down(self.shape, &self.hints.running, cause, input, LAST_LEVEL)
     }
 
-    /// Level 0, once its runs have cost scans as much as the merge will cost.
+    /// Level 0, once its runs have cost readers as much as the merge will cost.
     fn tolled(&self) -> Option<Plan> {
         let runs = self.shape.level(0).len();
         let has_lower = (1..LEVELS).any(|level| !self.shape.level(level).is_empty());
@@ -220,7 +219,9 @@ impl<'a> Picker<'a> {
             return None;
         }
         let plan = self.level0(Cause::Toll)?;
-        let cost = plan.size_bytes().saturating_mul(MERGE_NANOS_PER_BYTE);
+        let entries: u64 = plan.tables().map(|(_, table)| table.entries).sum();
+        let cost = plan.size_bytes().saturating_mul(MERGE_NANOS_OF_BYTE)
+            + entries.saturating_mul(MERGE_NANOS_OF_ENTRY);
         (self.hints.toll_nanos >= cost).then_some(plan)
     }
 }

@@ -19,7 +19,7 @@ pub(crate) enum Cause {
     Tombstones,
     /// Range tombstones cover whole tables.
     Erased,
-    /// Scans have lost as much to the runs of level 0 as their merge costs.
+    /// Readers have lost as much to the runs of level 0 as their merge costs.
     Toll,
     /// The user asked for it.
     Manual,

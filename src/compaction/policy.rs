@@ -15,9 +15,11 @@ pub(crate) const LAST_LEVEL: usize = LEVELS - 1;
 /// The numbers that the picker works with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Policy {
-    /// Runs of level 0 that start a merge into the base level, if that has no more bytes than they;
-    /// half as many again if it has.
+    /// Runs of level 0 that start a merge into the base level.
     pub(crate) level0_trigger: usize,
+    /// Runs that start a merge which rewrites more than half as much of the base level as it brings: the more
+    /// it brings, the less is rewritten for each byte.
+    pub(crate) level0_patience: usize,
     /// Largest target of the base level, in bytes.
     pub(crate) base_bytes: u64,
     /// How many times larger a level is than the one above.
@@ -37,6 +39,7 @@ impl Policy {
     pub(crate) fn new(memtable_bytes: u64, table_bytes: u64) -> Policy {
         Policy {
             level0_trigger: 4,
+            level0_patience: 6,
             base_bytes: memtable_bytes.saturating_mul(8),
             ratio: 10,
             table_bytes,

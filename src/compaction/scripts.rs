@@ -49,6 +49,7 @@ pub(crate) fn table(
 pub(crate) fn policy() -> Policy {
     Policy {
         level0_trigger: 4,
+        level0_patience: 6,
         base_bytes: 100,
         ratio: 10,
         table_bytes: 20,
@@ -138,7 +139,7 @@ fn level_zero_goes_down_as_a_whole() {
         (
             "with all that their common span overlaps",
             "L0 4:b-c 10; 3:m-n 10; 2:b-c 10; 1:m-n 10
-             L6 5:a-b) 8; 6:c-d 8; 7:g-h 8; 8:n-q 8; 9:r-s 8",
+             L6 5:a-b) 4; 6:c-d 4; 7:g-h 4; 8:n-q 4; 9:r-s 4",
             "merge L0[4 3 2 1] L6[6 7 8] to L6 (size)",
         ),
         (
@@ -168,7 +169,7 @@ fn level_zero_goes_down_as_a_whole() {
         ),
         (
             "never with a busy table of the lower level",
-            "L0 4:a-f 10; 3:a-f 10; 2:a-f 10; 1:a-f 10\n L6 5:f-z 40 busy",
+            "L0 4:a-f 10; 3:a-f 10; 2:a-f 10; 1:a-f 10\n L6 5:f-z 20 busy",
             "nothing",
         ),
         (
@@ -210,12 +211,12 @@ fn full_levels_give_what_overlaps_least() {
         ),
         (
             "level zero when it is fuller",
-            "L0 9:a-z 25; 8:a-z 25; 7:a-z 25; 3:a-z 25\n L5 2:d-f 100\n L6 4:a-z 1000",
+            "L0 9:a-z 50; 8:a-z 50; 7:a-z 50; 3:a-z 50\n L5 2:d-f 100\n L6 4:a-z 1000",
             "merge L0[9 8 7 3] L5[2] to L5 (size)",
         ),
         (
             "but what is too much in a level counts more",
-            "L0 9:a-z 25; 8:a-z 25; 7:a-z 25; 6:a-z 25; 3:a-z 25\n L5 2:d-f 106\n L6 4:a-z 1000",
+            "L0 9:a-z 50; 8:a-z 50; 7:a-z 50; 6:a-z 50; 3:a-z 50\n L5 2:d-f 106\n L6 4:a-z 1000",
             "merge L5[2] L6[4] to L6 (size)",
         ),
         (
@@ -339,21 +340,21 @@ fn tables_under_a_range_tombstone_are_dropped_unread() {
 }
 
 #[test]
-fn runs_that_cost_scans_as_much_as_their_merge_are_merged() {
+fn runs_that_cost_readers_as_much_as_their_merge_are_merged() {
     check(&[
         (
             "two runs",
-            "L0 2:a-z 10; 1:a-z 10\n L6 3:a-z 100\n toll 360",
+            "L0 2:a-z 10; 1:a-z 10\n L6 3:a-z 100\n toll 1320",
             "merge L0[2 1] L6[3] to L6 (toll)",
         ),
-        ("not for less", "L0 2:a-z 10; 1:a-z 10\n L6 3:a-z 100\n toll 359", "nothing"),
+        ("not for less", "L0 2:a-z 10; 1:a-z 10\n L6 3:a-z 100\n toll 1319", "nothing"),
         (
             "one run above a level",
-            "L0 1:a-z 10\n L6 3:a-z 100\n toll 330",
+            "L0 1:a-z 10\n L6 3:a-z 100\n toll 910",
             "merge L0[1] L6[3] to L6 (toll)",
         ),
-        ("two runs and no level", "L0 2:a-z 10; 1:a-z 10\n toll 60", "merge L0[2 1] to L6 (toll)"),
-        ("one run is one run", "L0 1:a-z 10\n toll 1000", "nothing"),
+        ("two runs and no level", "L0 2:a-z 10; 1:a-z 10\n toll 820", "merge L0[2 1] to L6 (toll)"),
+        ("one run is one run", "L0 1:a-z 10\n toll 10000", "nothing"),
         (
             "levels below stay as they are",
             "L5 1:a-c 9\n L6 3:a-d 60; 4:e-z 40\n toll 9999",

@@ -3,6 +3,7 @@
 use crate::db::engine::Engine;
 use crate::error::Result;
 use crate::format::key::Seqno;
+use crate::read::tally::lost_by_gets;
 use crate::state::keyspaces::KeyspaceCell;
 use crate::state::settings::Durability;
 use crate::state::view::View;
@@ -68,7 +69,11 @@ impl Keyspace {
     pub(crate) fn glance(&self) -> Result<(HeldView<'_>, Seqno)> {
         self.check_present()?;
         let store = &self.engine.store;
-        Ok(store.view.hold_at(&store.sequence))
+        let (view, seqno) = store.view.hold_at(&store.sequence);
+        if view.reads() > 0 {
+            store.pay_toll(lost_by_gets(view.reads(), view.extra_runs()));
+        }
+        Ok((view, seqno))
     }
 
     /// An earlier moment: a snapshot keeps what it needs alive.

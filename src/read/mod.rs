@@ -2,13 +2,13 @@
 //!
 //! `get` finds one key. `sources` opens a scan over a view, `scan` walks the live keys of its range in
 //! both directions; while it walks, `shade` keeps the range tombstone that lies over it, and `tally` counts
-//! what it loses because there are several runs.
+//! what it and gets lose because there are several runs.
 
 pub(crate) mod get;
 mod scan;
 mod shade;
 pub(crate) mod sources;
-mod tally;
+pub(crate) mod tally;
 
 #[cfg(test)]
 mod scan_tests;

@@ -1,14 +1,22 @@
-//! What one scan has lost by walking over several runs of tables where there could be one.
+//! What reads have lost by looking into several runs of tables where there could be one.
 //!
-//! An estimate: the extra time of a seek, and of a step that has to ask which run comes next, as
+//! An estimate: the extra time of a get, of a seek, and of a step that has to ask which run comes next, as
 //! measured with everything cached (decision 0036). A factor of two makes a merge come a little sooner or
 //! later, nothing else.
 
+/// Extra time of a get for each run beyond the first.
+const GET_NANOS: u64 = 40;
+
 /// Extra time of a seek for each run beyond the first.
-const SEEK_NANOS: u64 = 700;
+const SEEK_NANOS: u64 = 1000;
 
 /// Extra time of a step in which several runs had a word.
 const TURN_NANOS: u64 = 25;
+
+/// What so many gets have lost, in nanoseconds.
+pub(crate) fn lost_by_gets(gets: u64, extra_runs: usize) -> u64 {
+    gets * extra_runs as u64 * GET_NANOS
+}
 
 /// Counts for one scan.
 #[derive(Debug, Default)]

@@ -71,7 +71,7 @@ impl Store {
         Ok(())
     }
 
-    /// Notes what a scan has lost to runs that could be merged, and wakes the compactors now and then.
+    /// Notes what readers have lost to runs that could be merged, and wakes the compactors now and then.
     pub(crate) fn pay_toll(&self, nanos: u64) {
         self.signals.ring_if(self.toll.add(nanos));
     }

@@ -1,22 +1,22 @@
-//! The toll: what all scans have lost to the runs of level 0 since these were merged last.
+//! The toll: what all readers have lost to the runs of level 0 since these were merged last.
 //!
 //! Who stands before the choice between paying a little again and again, and paying once for good, pays at
 //! most twice what was needed if he changes over when both have become equal. So level 0 is merged for
-//! the sake of scans when these have lost as much as the merge costs: never for a database that is only
-//! written or read by key, soon for one that is scanned all the time.
+//! the sake of readers when these have lost as much as the merge costs: never for a database that is only
+//! written, soon for one that is scanned all the time.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// So much more is news for the compactors: about 17 ms.
 const NEWS_NANOS: u64 = 1 << 24;
 
-/// Nanoseconds; an estimate. In a line of the cache of its own, since every scan may write to it.
+/// Nanoseconds; an estimate. In a line of the cache of its own, since every reader may write to it.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Toll(AtomicU64);
 
 impl Toll {
-    /// Adds what a scan lost. Returns whether it is time for a compactor to look. Relaxed: an estimate
+    /// Adds what was lost. Returns whether it is time for a compactor to look. Relaxed: an estimate
     /// that is a little old is an estimate.
     pub(crate) fn add(&self, nanos: u64) -> bool {
         if nanos == 0 {

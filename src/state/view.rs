@@ -30,6 +30,15 @@ pub(crate) struct Sealed {
 }
 
 impl View {
+    /// How many runs a read has to look into that a merge of level 0 would take away.
+    pub(crate) fn extra_runs(&self) -> usize {
+        let has_lower = self.version.sorted_levels().any(|level| !level.tables().is_empty());
+        match self.version.level(0).len() {
+            0 => 0,
+            runs => runs + usize::from(has_lower) - 1,
+        }
+    }
+
     /// The memtables, newest first.
     pub(crate) fn memtables(&self) -> impl DoubleEndedIterator<Item = &Arc<Memtable>> {
         std::iter::once(&self.active).chain(self.sealed.iter().map(|sealed| &sealed.memtable))

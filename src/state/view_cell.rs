@@ -32,6 +32,7 @@ pub(crate) struct ViewCell {
 pub(crate) struct HeldView<'a> {
     cell: &'a ViewCell,
     view: Option<Arc<View>>,
+    reads: u64,
 }
 
 impl ViewCell {
@@ -66,13 +67,13 @@ impl ViewCell {
     pub(crate) fn hold_at(&self, sequence: &Sequence) -> (HeldView<'_>, Seqno) {
         if is_seeded(Bug::ViewAfterSeqno) {
             let (view, seqno) = self.read_at(sequence);
-            return (HeldView { cell: self, view: Some(view) }, seqno);
+            return (HeldView { cell: self, view: Some(view), reads: 0 }, seqno);
         }
         loop {
-            let view = self.slots.take().unwrap_or_else(|| self.load());
+            let (view, reads) = self.slots.take().unwrap_or_else(|| (self.load(), 0));
             let seqno = sequence.visible();
             if self.is_current(&view) {
-                return (HeldView { cell: self, view: Some(view) }, seqno);
+                return (HeldView { cell: self, view: Some(view), reads }, seqno);
             }
         }
     }
@@ -98,6 +99,13 @@ impl ViewCell {
 impl Drop for ViewCell {
     fn drop(&mut self) {
         self.slots.empty();
+    }
+}
+
+impl HeldView<'_> {
+    /// How many reads of this thread have to be counted: mostly none, and then many at once.
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads
     }
 }
 
