@@ -110,6 +110,18 @@ fn assert_filled(db: &Db, round_of: impl Fn(u64) -> u64) {
     assert!(used(&stats) <= MEMORY && stats.cache_bytes > MEMORY / 2, "{stats:#?}");
 }
 
+/// Waits until the reserve has a size that `is_right`.
+fn await_reserve(directory: &Path, is_right: impl Fn(u64) -> bool) {
+    let bytes = || directory.join("RESERVE").metadata().map_or(0, |facts| facts.len());
+    for _ in 0..5000 {
+        if is_right(bytes()) {
+            return;
+        }
+        OsFileSystem::new().sleep(Duration::from_millis(2));
+    }
+    panic!("{} bytes are reserved", bytes());
+}
+
 #[test]
 fn a_filled_database_keeps_to_its_memory_and_gives_space_back() {
     let temp = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -203,4 +215,28 @@ fn deleted_and_open(directory: &Path) -> Vec<String> {
 fn segments(directory: &Path) -> usize {
     let names = std::fs::read_dir(directory).unwrap().flatten().map(|entry| entry.file_name());
     names.filter(|name| name.to_string_lossy().ends_with(".wal")).count()
+}
+
+#[test]
+fn a_database_at_rest_keeps_little_for_a_full_disk_and_more_when_it_writes() {
+    const LARGE_MEMTABLE: usize = 32 << 20;
+    let temp = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let directory = temp.path().join("data");
+    let options = Options::new().memtable_bytes(LARGE_MEMTABLE).durability(Durability::Buffered);
+    let db = options.open(&directory).unwrap();
+    let large = LARGE_MEMTABLE as u64 / 2;
+    for round in 0..2 {
+        for number in 0..20 {
+            db.put(key(number), vec![round; 1 << 20]).unwrap();
+        }
+        await_reserve(&directory, |bytes| bytes > large);
+        // As long as all of it is in the log, it has to be there.
+        OsFileSystem::new().sleep(Duration::from_millis(250));
+        await_reserve(&directory, |bytes| bytes > large);
+        db.flush().unwrap();
+        await_reserve(&directory, |bytes| (1..large / 2).contains(&bytes));
+    }
+    for number in 0..20 {
+        assert_eq!(*db.get(key(number)).unwrap().unwrap(), [1; 1 << 20]);
+    }
 }

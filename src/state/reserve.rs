@@ -14,6 +14,9 @@ use crate::error::{Error, ErrorKind};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+/// A disk has plenty of room if so many times the reserve is free.
+const PLENTY: u64 = 4;
+
 /// The reserve of one open database.
 #[derive(Debug)]
 pub(crate) struct Reserve {
@@ -72,14 +75,28 @@ impl Reserve {
         is_more
     }
 
+    /// Wants this many bytes and no more from now on, if that is less than half as much as before. Returns
+    /// whether it is.
+    pub(crate) fn lower(&self, bytes: u64) -> bool {
+        let bytes = bytes.clamp(self.bytes_min, self.bytes_max);
+        let is_less = bytes < self.wanted_bytes() / 2;
+        if is_less {
+            self.wanted_bytes.store(bytes, Ordering::Relaxed);
+            self.ask();
+        }
+        is_less
+    }
+
     /// Which size to make the file now, if another one than it has: as wanted, but at most half of the
-    /// room that there is. If there is none, it is made with what is needed or not at all: a smaller
+    /// room that there is. It is made smaller only where there is plenty of room to have it again.
+    /// If there is none, it is made with what is needed or not at all: a smaller
     /// one would let writes use up the room that has to serve them.
     pub(crate) fn next_bytes(&self, holding: Holding, free_bytes: u64) -> Option<u64> {
         let wanted = self.wanted_bytes();
         let bytes = wanted.min(free_bytes.saturating_add(holding.bytes) / 2);
         let is_enough = match holding.bytes {
             0 => bytes >= holding.needed.min(wanted),
+            held if wanted < held / 2 => free_bytes >= held.saturating_mul(PLENTY),
             held => bytes > held,
         };
         (is_enough && bytes > 0).then_some(bytes)
@@ -167,6 +184,18 @@ mod tests {
         assert!(reserve.want(1000));
         assert_eq!(reserve.wanted_bytes(), 100);
         assert!(!reserve.want(2000));
+    }
+
+    #[test]
+    fn much_less_is_taken_back_where_there_is_plenty_of_room() {
+        let reserve = Reserve::new(100, 10, 100);
+        reserve.want(100);
+        assert!(reserve.take_asked() && !reserve.lower(50) && !reserve.take_asked());
+        assert!(reserve.lower(40) && reserve.take_asked());
+        let next = |free| reserve.next_bytes(*reserve.holding().lock(), free);
+        assert_eq!((next(0), next(399), next(400)), (None, None, Some(40)));
+        assert!(reserve.lower(1) && reserve.wanted_bytes() == 10, "what is of use, at least");
+        assert!(reserve.want(30), "and what is needed later is more again");
     }
 
     #[test]

@@ -108,6 +108,11 @@ impl Settings {
         self.segment_bytes_min() / 2
     }
 
+    /// How long a log the reserve shall serve when it has grown to `end`.
+    pub(crate) fn reserved_log_bytes(&self, end: u64) -> u64 {
+        (end + end / 2).min(self.segment_bytes).max(end).max(self.reserved_log_bytes_min())
+    }
+
     /// What it takes to get along on a full disk with a log of so many bytes: they become a table, beside
     /// another segment and another manifest; and with tables of so many bytes: a few are merged.
     pub(crate) fn reserve_bytes(&self, log_bytes: u64, table_bytes: u64) -> u64 {

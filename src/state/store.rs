@@ -71,6 +71,13 @@ impl Store {
         Ok(())
     }
 
+    /// What the reserve should have for a log of so many bytes beside the tables that there are.
+    pub(crate) fn reserve_bytes(&self, log_bytes: u64) -> u64 {
+        let view = self.view.load();
+        let tables: u64 = view.version.tables().map(|table| table.facts().size_bytes).sum();
+        self.settings.reserve_bytes(log_bytes, tables)
+    }
+
     /// Notes what readers have lost to runs that could be merged, and wakes the compactors now and then.
     pub(crate) fn pay_toll(&self, nanos: u64) {
         self.signals.ring_if(self.toll.add(nanos));

@@ -397,12 +397,23 @@ impl Committer {
         if end <= line.reserve_until {
             return false;
         }
-        let settings = &self.store.settings;
-        let until = (end + end / 2).min(settings.segment_bytes).max(end);
-        line.reserve_until = until;
-        let view = self.store.view.load();
-        let tables: u64 = view.version.tables().map(|table| table.facts().size_bytes).sum();
-        self.store.reserve.want(settings.reserve_bytes(until, tables))
+        line.reserve_until = self.store.settings.reserved_log_bytes(end);
+        self.store.reserve.want(self.store.reserve_bytes(line.reserve_until))
+    }
+
+    /// Lets go of what the reserve has more than the log needs now. For when nobody writes.
+    pub(crate) fn lower_reserve(&self) {
+        let mut line = self.line.lock();
+        // Those that wait for the flusher were longer.
+        if self.store.gauges.sealed() > 0 {
+            return;
+        }
+        let until = self.store.settings.reserved_log_bytes(line.segment_end());
+        if self.store.reserve.lower(self.store.reserve_bytes(until)) {
+            line.reserve_until = until;
+            drop(line);
+            self.store.signals.ring();
+        }
     }
 
     fn sync_to(&self, position: Position) -> Result<()> {

@@ -61,6 +61,8 @@ impl LogKeeper {
         let now = self.store.fs.monotonic();
         let visible = self.store.sequence.visible();
         if visible == self.marked && self.committer.ring_at_next_commit(visible) {
+            // Here, and not when the log is marked: a flush may come later.
+            self.committer.lower_reserve();
             return Ok(None);
         }
         if visible != self.last_seen.0 {
