@@ -88,9 +88,9 @@ impl Reserve {
     }
 
     /// Which size to make the file now, if another one than it has: as wanted, but at most half of the
-    /// room that there is. It is made smaller only where there is plenty of room to have it again.
-    /// If there is none, it is made with what is needed or not at all: a smaller
-    /// one would let writes use up the room that has to serve them.
+    /// room that there is. It is made smaller only where there is plenty of room to have it again. If there is
+    /// none, it is made with what is needed or not at all: a smaller one would let writes use up the room
+    /// that has to serve them.
     pub(crate) fn next_bytes(&self, holding: Holding, free_bytes: u64) -> Option<u64> {
         let wanted = self.wanted_bytes();
         let bytes = wanted.min(free_bytes.saturating_add(holding.bytes) / 2);

@@ -80,7 +80,8 @@ impl Store {
 
     /// Notes what readers have lost to runs that could be merged, and wakes the compactors now and then.
     pub(crate) fn pay_toll(&self, nanos: u64) {
-        self.signals.ring_if(self.toll.add(nanos));
+        // After a fork, the lock of the bell may be held by a thread that is not there.
+        self.signals.ring_if(self.toll.add(nanos) && self.birthplace.is_here());
     }
 
     /// Poisons the database and wakes everyone, so that nobody waits for what will never come.
