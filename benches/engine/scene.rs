@@ -3,7 +3,7 @@
 //! Keys have 16 bytes and values 100, half of them compressible. The order of random keys is a
 //! permutation that is the same in every run.
 
-use siltstone::{Db, Durability, Options};
+use siltstone::{Background, Db, Durability, Options};
 use std::ops::Range;
 use tempfile::TempDir;
 
@@ -27,7 +27,7 @@ pub(crate) struct Scene {
     /// How many entries a whole scan gives.
     pub(crate) live: u64,
     // Dropped after the database.
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Scene {
@@ -36,7 +36,7 @@ impl Scene {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let options = Options::new().durability(durability);
         let db = options.open(directory.path().join("data")).expect("an empty directory opens");
-        Scene { db, live: 0, _directory: directory }
+        Scene { db, live: 0, directory }
     }
 
     /// A database with all entries in the given shape, and all of them in the cache.
@@ -61,9 +61,21 @@ impl Scene {
             }
             db.flush().expect("a flush");
         }
+        db.wait_idle().expect("it comes to rest");
+        scene.keep_shape();
         // It also warms the cache.
         scene.live = scene.db.iter().map(|entry| u64::from(entry.is_ok())).sum();
         scene
+    }
+}
+
+impl Scene {
+    /// Opens it again without threads: from now on nobody merges what readers suffer from.
+    fn keep_shape(&mut self) {
+        let options = Options::new().background(Background::Stepped { seed: 1 });
+        self.db.close().expect("a close");
+        let path = self.directory.path().join("data");
+        self.db = options.open(path).expect("what was closed opens");
     }
 }
 

@@ -7,6 +7,9 @@ use siltstone::{Batch, Db, Durability};
 use std::thread;
 use std::time::Duration;
 
+/// Different keys of large values, so that the database stays small however long it is measured.
+const LARGE_ENTRIES: u64 = 10_000;
+
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("put");
     let scene = Scene::empty(Durability::Buffered);
@@ -29,8 +32,19 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         });
     });
 
-    let scene = Scene::empty(Durability::Sync);
     group.throughput(Throughput::Elements(1)).sample_size(20);
+    for kibibytes in [1, 16] {
+        let scene = Scene::empty(Durability::Buffered);
+        let large = vec![b'v'; kibibytes << 10];
+        group.bench_function(format!("buffered, {kibibytes} KiB"), |bencher| {
+            bencher.iter(|| {
+                let number = mix(numbers.next().expect("endless")) % LARGE_ENTRIES;
+                scene.db.put(key(number), &large).expect("a put");
+            });
+        });
+    }
+
+    let scene = Scene::empty(Durability::Sync);
     for threads in [1, 8] {
         group.bench_function(format!("sync, {threads} threads"), |bencher| {
             bencher.iter_custom(|puts| timed_puts(&scene.db, threads, puts));
