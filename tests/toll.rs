@@ -9,13 +9,14 @@
 
 use siltstone::fs::{FileSystem, OsFileSystem, SimulatedFileSystem};
 use siltstone::{Compression, Db, Durability, Options, Stats};
+use std::path::Path;
 use std::time::Duration;
 
 const RUNS: u32 = 3;
 const KEYS: u32 = 3_000;
 
-fn open() -> Db {
-    let options = Options::new().file_system(SimulatedFileSystem::new());
+fn open(disk: &SimulatedFileSystem) -> Db {
+    let options = Options::new().file_system(disk.clone());
     options
         .durability(Durability::Buffered)
         .compression(Compression::None)
@@ -34,8 +35,8 @@ fn key(number: u32) -> String {
 }
 
 /// Every run has keys from all over the range, and a part of the values of the one before.
-fn with_runs() -> Db {
-    let db = open();
+fn with_runs(disk: &SimulatedFileSystem) -> Db {
+    let db = open(disk);
     for run in 0..RUNS {
         for number in (0..KEYS).filter(|number| number % RUNS == run || number % 10 == 0) {
             db.put(key(number), format!("{number} of run {run}")).unwrap();
@@ -105,7 +106,7 @@ fn readers_have_the_runs_merged_that_they_look_into() {
         }),
     ];
     for (what, read) in reads {
-        let db = with_runs();
+        let db = with_runs(&SimulatedFileSystem::new());
         let stats = until_merged(&db, read);
         assert_eq!(stats.levels[0].tables, 0, "{what}");
         assert_eq!(stats.compactions, 1, "{what}: merged once and for all");
@@ -115,14 +116,31 @@ fn readers_have_the_runs_merged_that_they_look_into() {
 
 #[test]
 fn who_does_not_read_pays_nothing() {
-    let db = with_runs();
+    let db = with_runs(&SimulatedFileSystem::new());
     wait(50);
     assert_eq!(db.stats().compactions, 0);
 }
 
 #[test]
+fn where_there_is_little_room_the_runs_stay() {
+    let disk = SimulatedFileSystem::new();
+    let db = with_runs(&disk);
+    let scan = |db: &Db| assert_eq!(db.iter().count(), KEYS as usize);
+    // What a merge reads would fit, but not twice.
+    const PLENTY: u64 = 1 << 40;
+    disk.set_capacity(Some(PLENTY));
+    let taken = PLENTY - disk.free_space(Path::new("data")).unwrap();
+    disk.set_capacity(Some(taken + db.stats().table_bytes * 3 / 2));
+    (0..200).for_each(|_| scan(&db));
+    wait(50);
+    assert_eq!(db.stats().compactions, 0);
+    disk.set_capacity(None);
+    assert_eq!(until_merged(&db, scan).compactions, 1);
+}
+
+#[test]
 fn what_is_one_run_already_is_left_alone() {
-    let db = open();
+    let db = open(&SimulatedFileSystem::new());
     for number in 0..KEYS {
         db.put(key(number), "value").unwrap();
     }
@@ -136,7 +154,7 @@ fn what_is_one_run_already_is_left_alone() {
 
 #[test]
 fn an_ascending_load_is_moved_and_not_written_again() {
-    let db = open();
+    let db = open(&SimulatedFileSystem::new());
     let value = [7; 1000];
     for number in 0..20_000 {
         db.put(key(number), value).unwrap();

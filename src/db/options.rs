@@ -124,7 +124,7 @@ impl Options {
     /// Most bytes of disk to keep aside for the day on which the disk is full, 0 for none. They are given
     /// up then, so that deletes and compactions, which give room back, can go on; other writes are
     /// refused (`DiskFull`) until there is room to keep them aside again. A database that logs little
-    /// keeps little, and none keeps more than half of what is free. Default twice the memtable and 3 MiB.
+    /// or rests keeps little, and none keeps more than half of what is free. Default twice the memtable and 3 MiB.
     pub fn reserve_bytes(mut self, bytes: u64) -> Options {
         self.reserve_bytes = Some(bytes);
         self

@@ -11,6 +11,7 @@ use crate::compaction::plan::{Claim, Plan};
 use crate::compaction::sieve::Progress;
 use crate::error::{Error, Result};
 use crate::format::key::Seqno;
+use crate::format::limits::LEVELS;
 use crate::maintenance::desk::{Desk, Sheet, Task};
 use crate::maintenance::install;
 use crate::maintenance::reserve;
@@ -197,11 +198,25 @@ fn choose(
 fn hints(store: &Store, version: &Version) -> Result<Hints> {
     let moments: Vec<Seqno> = store.snapshots.freeze(&store.sequence);
     Ok(Hints {
-        toll_nanos: store.toll.nanos(),
+        toll_nanos: toll_nanos(store, version),
         oldest_snapshot: moments.first().copied().unwrap_or(0),
         range_tombstones: version.range_tombstones()?,
         running: Vec::<Claim>::new(),
     })
+}
+
+/// What readers have lost, or nothing where a merge for their sake could fill the disk. Whatever it would
+/// read has to fit twice, so that others find room meanwhile.
+fn toll_nanos(store: &Store, version: &Version) -> u64 {
+    let toll = store.toll.nanos();
+    if toll == 0 || store.reserve.is_low() {
+        return 0;
+    }
+    let shape = version.shape();
+    let base = (1..LEVELS).map(|level| shape.size_bytes(level)).find(|&bytes| bytes > 0);
+    let merged = shape.size_bytes(0).saturating_add(base.unwrap_or(0));
+    let free = store.fs.free_space(&store.directory).unwrap_or(0);
+    if free / 2 >= merged { toll } else { 0 }
 }
 
 /// Whether the tree wants no compaction and none is running.
