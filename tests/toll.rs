@@ -131,7 +131,7 @@ fn where_there_is_little_room_the_runs_stay() {
     disk.set_capacity(Some(PLENTY));
     let taken = PLENTY - disk.free_space(Path::new("data")).unwrap();
     disk.set_capacity(Some(taken + db.stats().table_bytes * 3 / 2));
-    (0..200).for_each(|_| scan(&db));
+    (0..1000).for_each(|_| scan(&db));
     wait(50);
     assert_eq!(db.stats().compactions, 0);
     disk.set_capacity(None);
@@ -145,7 +145,7 @@ fn what_is_one_run_already_is_left_alone() {
         db.put(key(number), "value").unwrap();
     }
     db.flush().unwrap();
-    for _ in 0..200 {
+    for _ in 0..1000 {
         assert_eq!(db.iter().count(), KEYS as usize);
     }
     wait(50);
