@@ -8,24 +8,26 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test is a test")]
 
 use siltstone::fs::{FileSystem, OsFileSystem, SimulatedFileSystem};
-use siltstone::{Compression, Db, Durability, Options, Stats};
+use siltstone::{Background, Compression, Db, Durability, Options, Stats};
 use std::path::Path;
 use std::time::Duration;
 
 const RUNS: u32 = 3;
 const KEYS: u32 = 3_000;
 
-fn open(disk: &SimulatedFileSystem) -> Db {
-    let options = Options::new().file_system(disk.clone());
-    options
+fn options(disk: &SimulatedFileSystem) -> Options {
+    Options::new()
+        .file_system(disk.clone())
         .durability(Durability::Buffered)
         .compression(Compression::None)
         // So that room on the disk is what the tests make it.
         .reserve_bytes(0)
         .memtable_bytes(1 << 20)
         .table_bytes(1 << 20)
-        .open("data")
-        .unwrap()
+}
+
+fn open(disk: &SimulatedFileSystem) -> Db {
+    options(disk).open("data").unwrap()
 }
 
 fn wait(milliseconds: u64) {
@@ -37,8 +39,7 @@ fn key(number: u32) -> String {
 }
 
 /// Every run has keys from all over the range, and a part of the values of the one before.
-fn with_runs(disk: &SimulatedFileSystem) -> Db {
-    let db = open(disk);
+fn fill(db: Db) -> Db {
     for run in 0..RUNS {
         for number in (0..KEYS).filter(|number| number % RUNS == run || number % 10 == 0) {
             db.put(key(number), format!("{number} of run {run}")).unwrap();
@@ -108,7 +109,7 @@ fn readers_have_the_runs_merged_that_they_look_into() {
         }),
     ];
     for (what, read) in reads {
-        let db = with_runs(&SimulatedFileSystem::new());
+        let db = fill(open(&SimulatedFileSystem::new()));
         let stats = until_merged(&db, read);
         assert_eq!(stats.levels[0].tables, 0, "{what}");
         assert_eq!(stats.compactions, 1, "{what}: merged once and for all");
@@ -118,7 +119,7 @@ fn readers_have_the_runs_merged_that_they_look_into() {
 
 #[test]
 fn who_does_not_read_pays_nothing() {
-    let db = with_runs(&SimulatedFileSystem::new());
+    let db = fill(open(&SimulatedFileSystem::new()));
     wait(50);
     assert_eq!(db.stats().compactions, 0);
 }
@@ -137,7 +138,7 @@ fn taken_at_rest(taken: impl Fn() -> u64) -> u64 {
 #[test]
 fn where_there_is_little_room_the_runs_stay() {
     let disk = SimulatedFileSystem::new();
-    let db = with_runs(&disk);
+    let db = fill(open(&disk));
     let scan = |db: &Db| assert_eq!(db.iter().count(), KEYS as usize);
     // What a merge reads would fit, but not twice.
     const PLENTY: u64 = 1 << 40;
@@ -182,4 +183,19 @@ fn an_ascending_load_is_moved_and_not_written_again() {
     let stats = db.stats();
     assert!(stats.compactions > 0 && stats.levels.iter().skip(1).any(|level| level.tables > 3));
     assert_eq!(stats.compaction_written_bytes, 0);
+}
+
+/// Readers may want a merge at any moment, and compactors are told of it only now and then: who waited
+/// for such a merge could wait for ever.
+#[test]
+fn who_waits_for_rest_does_not_wait_for_readers() {
+    let options = options(&SimulatedFileSystem::new());
+    // No compactor looks by itself: what readers want is there and nobody was told.
+    let db = fill(options.background(Background::Stepped { seed: 1 }).open("data").unwrap());
+    db.wait_idle().unwrap();
+    (0..1000).for_each(|_| assert_eq!(db.iter().count(), KEYS as usize));
+    db.wait_idle().unwrap();
+    assert_eq!(db.stats().compactions, 0);
+    while db.step() {}
+    assert_eq!(db.stats().compactions, 1, "it was due");
 }

@@ -64,6 +64,7 @@ impl Compactor {
             // Nothing can be planned, so whoever has asked for a compaction must not wait for one.
             self.desk.with_sheet(|sheet| sheet.refuse_requests(asked, error));
         })?;
+        let toll = toll_nanos(&self.store, &version);
         // Under the lock of the desk, so that no two compactors take the same tables.
         let picked = self.desk.with_sheet(|sheet| {
             // What hides what may have changed with a job that was installed meanwhile: hints of one
@@ -72,6 +73,7 @@ impl Compactor {
                 return Picked::Stale;
             }
             hints.running = sheet.claims();
+            hints.toll_nanos = toll;
             let waiting = sheet.waiting_requests();
             match choose(&self.store, sheet, &version, &hints) {
                 Some((plan, request)) => Picked::Task(sheet.take(&plan, request), plan),
@@ -194,11 +196,11 @@ fn choose(
     pick(&shape, policy, hints).map(|plan| (plan, None))
 }
 
-/// What the picker should know beside the shape.
+/// What the picker should know beside the shape, what readers want apart.
 fn hints(store: &Store, version: &Version) -> Result<Hints> {
     let moments: Vec<Seqno> = store.snapshots.freeze(&store.sequence);
     Ok(Hints {
-        toll_nanos: toll_nanos(store, version),
+        toll_nanos: 0,
         oldest_snapshot: moments.first().copied().unwrap_or(0),
         range_tombstones: version.range_tombstones()?,
         running: Vec::<Claim>::new(),
@@ -219,7 +221,8 @@ fn toll_nanos(store: &Store, version: &Version) -> u64 {
     if free / 2 >= merged { toll } else { 0 }
 }
 
-/// Whether the tree wants no compaction and none is running.
+/// Whether the tree wants no compaction and none is running. A merge that only readers want does not count:
+/// they may come to want it at any moment, and nobody is told at once.
 ///
 /// # Errors
 /// A table whose range tombstones cannot be read.
