@@ -244,7 +244,8 @@ impl Db {
         self.engine().compact(start, Some(end))
     }
 
-    /// Waits until nothing is left to flush, compact or delete.
+    /// Waits until nothing is left to flush, compact or delete. A compaction that only readers would gain by
+    /// may begin later, when they have read enough.
     ///
     /// # Errors
     /// What stops the background; `Poisoned`, `Closed`.
