@@ -67,9 +67,7 @@ impl Scene {
         scene.live = scene.db.iter().map(|entry| u64::from(entry.is_ok())).sum();
         scene
     }
-}
 
-impl Scene {
     /// Opens it again without threads: from now on nobody merges what readers suffer from.
     fn keep_shape(&mut self) {
         let options = Options::new().background(Background::Stepped { seed: 1 });

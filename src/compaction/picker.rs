@@ -2,9 +2,9 @@
 //!
 //! In this order: tables that nobody can see any more are dropped; levels that hold too much give
 //! to the next one, the fullest level first; tables that are mostly tombstones move towards what
-//! they hide, out of level 0 once that is much of what is merged; and runs of level 0 are merged for the
-//! sake of readers once these have lost as much as that costs. Writers wait for full levels and for nothing else, so tombstones
-//! come second; inside a full level they come first.
+//! they hide, out of level 0 once that is much of what is merged; and runs of level 0 are merged for
+//! the sake of readers once these have lost as much as that costs. Writers wait for full levels and for
+//! nothing else, so tombstones come second; inside a full level they come first.
 //!
 //! A tree at rest stays at rest: every plan moves data down, drops a table, or rewrites a table of
 //! the last level that cannot be chosen again.

@@ -7,7 +7,7 @@
 //! toll 90 | oldest 50 | erase a-d@45 | running L5 a-c
 //! ```
 //! A table is `id:smallest-largest size` (`)` behind an exclusive end), then seqnos (1..1 if
-//! absent) and counts (10 entries, no tombstones). The policy: 4 runs in level 0, a base level of
+//! absent) and counts (10 entries, no tombstones). The policy: 4 or 6 runs in level 0, a base level of
 //! 100 bytes, tables of 20, at most 40 bytes of grandparents, ratio 10.
 
 use crate::compaction::hints::Hints;

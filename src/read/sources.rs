@@ -4,6 +4,7 @@ use crate::format::key::{SEQNO_LATEST, Seqno, order};
 use crate::merge::{Cover, CoverSource, RunCursor, Source};
 use crate::read::scan::{Bounds, Scan};
 use crate::seeded::{Bug, is_seeded};
+use crate::state::toll::extra_runs;
 use crate::state::view::View;
 use crate::sync::Arc;
 use crate::table::Handle;
@@ -46,9 +47,7 @@ pub(crate) fn scan(view: &View, start: Vec<u8>, end: Vec<u8>, seqno: Seqno) -> V
             sources.push(Source::Run(RunCursor::within(Arc::clone(level.tables()), reach)));
         }
     }
-    // Merged into the base level, those of level 0 would become a part of it, or one run.
-    let others = usize::from(sources.len() > memtables + level0);
-    let extra_runs = if level0 == 0 { 0 } else { level0 + others - 1 };
+    let extra_runs = extra_runs(level0, sources.len() > memtables + level0);
     Scan::new(sources, Cover::new(covers), seqno, Bounds { start, end: Some(end) })
         .tallied(extra_runs)
 }

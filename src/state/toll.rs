@@ -3,12 +3,18 @@
 //! Who stands before the choice between paying a little again and again, and paying once for good, pays at
 //! most twice what was needed if he changes over when both have become equal. So level 0 is merged for
 //! the sake of readers when these have lost as much as the merge costs: never for a database that is only
-//! written, soon for one that is scanned all the time.
+//! written, soon for one that is scanned all the time. (Others call such a merge read-triggered.)
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// So much more is news for the compactors: about 17 ms.
 const NEWS_NANOS: u64 = 1 << 24;
+
+/// How many runs a read looks into that a merge of level 0 would take away: all of level 0 but one, and that
+/// one too if there is a level for it to become a part of.
+pub(crate) fn extra_runs(level0: usize, has_lower: bool) -> usize {
+    if level0 == 0 { 0 } else { level0 + usize::from(has_lower) - 1 }
+}
 
 /// Nanoseconds; an estimate. In a line of the cache of its own, since every reader may write to it.
 #[derive(Debug, Default)]
@@ -38,7 +44,13 @@ impl Toll {
 
 #[cfg(test)]
 mod tests {
-    use crate::state::toll::{NEWS_NANOS, Toll};
+    use crate::state::toll::{NEWS_NANOS, Toll, extra_runs};
+
+    #[test]
+    fn one_run_is_none_too_many() {
+        assert_eq!([0, 1, 5].map(|level0| extra_runs(level0, false)), [0, 0, 4]);
+        assert_eq!([0, 1, 5].map(|level0| extra_runs(level0, true)), [0, 1, 5]);
+    }
 
     #[test]
     fn it_adds_up_and_is_news_now_and_then() {

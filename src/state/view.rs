@@ -5,6 +5,7 @@
 
 use crate::format::key::Seqno;
 use crate::memtable::Memtable;
+use crate::state::toll::extra_runs;
 use crate::sync::Arc;
 use crate::version::Version;
 
@@ -33,10 +34,7 @@ impl View {
     /// How many runs a read has to look into that a merge of level 0 would take away.
     pub(crate) fn extra_runs(&self) -> usize {
         let has_lower = self.version.sorted_levels().any(|level| !level.tables().is_empty());
-        match self.version.level(0).len() {
-            0 => 0,
-            runs => runs + usize::from(has_lower) - 1,
-        }
+        extra_runs(self.version.level(0).len(), has_lower)
     }
 
     /// The memtables, newest first.

@@ -29,6 +29,8 @@ impl Owed {
         if owed < SLEEP_NANOS_MIN {
             return None;
         }
+        // Another thread may find the same debt in between: then both sleep for it, and the sum has it as
+        // credit.
         self.owed_nanos.fetch_sub(owed, Ordering::Relaxed);
         u64::try_from(owed).ok().map(Duration::from_nanos)
     }
