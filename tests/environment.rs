@@ -179,30 +179,6 @@ fn the_child_of_a_fork_is_refused_and_the_parent_unharmed() {
     assert!(db.contains("k2").unwrap());
 }
 
-/// A child may have databases of its own, and still not use those of its parent.
-#[test]
-fn a_child_of_a_fork_uses_what_it_opened_itself() {
-    let (_place, path) = place();
-    let db = Db::open(path.join("parent")).unwrap();
-    let child = match fork::fork_process().unwrap() {
-        fork::ProcessFork::Parent(child) => child,
-        fork::ProcessFork::Child => {
-            let own = Db::open(path.join("child")).unwrap();
-            let is_own_used = own.put("k", "child").is_ok() && own.flush().is_ok();
-            let refused = |error: siltstone::Error| error.kind() == ErrorKind::Invalid;
-            let is_other_refused = db.put("k", "child").is_err_and(refused);
-            let is_closed = own.close().is_ok();
-            std::process::exit(if is_own_used && is_other_refused && is_closed { 0 } else { 1 });
-        }
-    };
-    let ended = fork::wait_event(child).unwrap();
-    assert!(matches!(ended, fork::ChildEvent::Exited { code: 0, .. }), "{ended:?}");
-    db.put("k", "parent").unwrap();
-    db.close().unwrap();
-    let own = Db::open(path.join("child")).unwrap();
-    assert_eq!(own.get("k").unwrap().as_deref(), Some(&b"child"[..]));
-}
-
 /// Whoever starts other programs forks: for a moment, or for long, a child has every file open.
 #[test]
 fn a_child_of_a_fork_does_not_keep_a_closed_database_locked() {

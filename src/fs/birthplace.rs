@@ -77,3 +77,27 @@ fn map_wiped() -> Option<&'static AtomicU64> {
     // SAFETY: a page is aligned, holds zeros, is never unmapped, and is reached by this type alone.
     Some(unsafe { AtomicU64::from_ptr(page.cast()) })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fs::birthplace::Birthplace;
+
+    /// No database is opened in the child here: locks of other threads may be held for ever in it.
+    #[test]
+    fn a_child_of_a_fork_has_a_place_of_its_own() {
+        let (own, other) = (Birthplace::here(), Birthplace::here());
+        assert!(own.is_here() && other.is_here());
+        let child = match fork::fork_process().unwrap() {
+            fork::ProcessFork::Parent(child) => child,
+            fork::ProcessFork::Child => {
+                let is_left = !own.is_here();
+                let in_child = Birthplace::here();
+                let is_told_apart = in_child.is_here() && !own.is_here() && !other.is_here();
+                std::process::exit(if is_left && is_told_apart { 0 } else { 1 });
+            }
+        };
+        let ended = fork::wait_event(child).unwrap();
+        assert!(matches!(ended, fork::ChildEvent::Exited { code: 0, .. }), "{ended:?}");
+        assert!(own.is_here() && Birthplace::here().is_here());
+    }
+}
