@@ -4,10 +4,13 @@ use crate::error::ErrorKind;
 use crate::format::checksum::crc32;
 use crate::format::key::Kind;
 use crate::format::ops::{Op, OpsBuffer};
-use crate::format::record::{HEADER_BYTES, Place, RecordHeader};
+use crate::format::record::{HEADER_BYTES, Place, RecordHeader, RecordType};
 use crate::fs::{FileSystem, SimulatedFileSystem};
-use crate::wal::tests::{DATABASE, Log, corruption, directory, read, read_with, wal};
-use crate::wal::{BatchDraft, Recovery, Room, SegmentWriter, prepare};
+use crate::wal::segment::Opening;
+use crate::wal::tests::{
+    DATABASE, Log, RESERVE_BYTES, corruption, directory, read, read_with, wal,
+};
+use crate::wal::{BatchDraft, KnownEnd, Recovery, Room, SegmentWriter, prepare};
 
 #[test]
 fn a_last_segment_cut_at_any_byte_gives_the_batches_before_the_cut() {
@@ -166,4 +169,73 @@ fn a_segment_of_a_newer_format_is_unsupported() {
     RecordHeader { payload_crc, ..header }.encode_into(bytes.first_chunk_mut().unwrap(), &place);
     let error = read(&log.with(1, &bytes), &log.known).1.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+/// A whole record as no writer appends it: of any type, anywhere.
+fn forged(
+    record_type: RecordType,
+    seqno: u64,
+    payload: &[u8],
+    (file, offset, chain): (u64, u64, u32),
+) -> Vec<u8> {
+    let header = RecordHeader {
+        header_crc: 0,
+        payload_len: u32::try_from(payload.len()).unwrap(),
+        payload_crc: crc32(payload),
+        count: 0,
+        record_type,
+        seqno,
+        synced_upto: 0,
+    };
+    let mut record = vec![0; HEADER_BYTES];
+    let place = Place { database: DATABASE, file, offset, chain };
+    header.encode_into(record.first_chunk_mut().unwrap(), &place);
+    record.extend_from_slice(payload);
+    record
+}
+
+#[test]
+fn an_opening_in_the_middle_of_a_segment_is_corruption() {
+    let mut log = Log::new();
+    log.put(&[b"a"]);
+    let (end, chain) = (log.writer.end(), log.writer.chain());
+    let opening = Opening { database: DATABASE, segment: 1, previous: None }.to_record();
+    for seqno in [1, 2, 3] {
+        let mut bytes = log.bytes(1);
+        let record = forged(RecordType::Opening, seqno, &opening[HEADER_BYTES..], (1, end, chain));
+        bytes[end as usize..][..record.len()].copy_from_slice(&record);
+        assert_eq!(corruption(read(&log.with(1, &bytes), &log.known)).offset(), Some(end));
+    }
+}
+
+/// A number may be passed over; then nobody needs what its file holds. At the end it may be the log.
+#[test]
+fn a_segment_without_an_opening_is_damage_only_at_the_end() {
+    let mut log = Log::new();
+    log.put(&[b"a"]);
+    let stranger = forged(RecordType::Marker, 2, &[0; 8], (2, 0, 0));
+    let previous = Some(log.writer.as_previous(false));
+    let prepared = prepare(&log.fs, directory(), 3, Room::once(0)).unwrap();
+    log.known = vec![1, 3];
+    let at_the_end = log.with(2, &stranger);
+    at_the_end.remove(&wal(3)).unwrap();
+    assert_eq!(corruption(read(&at_the_end, &[1])).file(), Some(&*wal(2)));
+    log.writer = SegmentWriter::begin(prepared, DATABASE, 1, previous).unwrap();
+    log.put(&[b"b"]);
+    let (values, replayed) = read(&log.with(2, &stranger), &log.known);
+    assert_eq!(values, log.values);
+    assert!(replayed.unwrap().is_clean());
+}
+
+#[test]
+fn a_log_may_be_closed_in_a_segment_that_was_not_begun() {
+    let mut log = Log::new();
+    log.put(&[b"a"]).sync();
+    prepare(&log.fs, directory(), 2, Room::once(RESERVE_BYTES)).unwrap();
+    log.known.push(2);
+    let end = KnownEnd { segment: 2, length: 0, chain: 0 };
+    let (values, replayed) =
+        read_with(&log.fs, &log.known, |request| request.clean_close = Some(end));
+    assert_eq!(values, log.values);
+    assert!(replayed.unwrap().is_clean());
 }
