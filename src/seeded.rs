@@ -91,6 +91,8 @@ bugs! {
     BlockSwapUnseen = "block_swap_unseen",
     /// The checksum of a block is not looked at.
     BlockChecksumIgnored = "block_checksum_ignored",
+    /// A key that a cached part of a block lacks is absent.
+    PartTakenAsWhole = "part_taken_as_whole",
     /// `prev` right after `next` steps over the entry that `next` gave.
     PrevNextEdge = "prev_next_edge",
     /// A failed sync of the log is reported and forgotten.

@@ -5,7 +5,7 @@
 //! looks at every operation for every key.
 
 use crate::cache::budget::Budget;
-use crate::cache::slots::Cache;
+use crate::cache::clock::Cache;
 use crate::error::ErrorKind;
 use crate::format::key::{Kind, SEQNO_LATEST, Seqno};
 use crate::format::range_tombstone::{Fragments, RangeTombstone};

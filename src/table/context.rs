@@ -1,6 +1,6 @@
 //! What all tables of one database share: where they are, who they belong to, and their cache.
 
-use crate::cache::slots::Cache;
+use crate::cache::clock::Cache;
 use crate::format::filename::FileName;
 use crate::fs::FileSystem;
 use crate::sync::atomic::{AtomicUsize, Ordering};

@@ -33,7 +33,7 @@ use crate::format::limits::{SEQNO_MAX, USER_KEY_BYTES_MAX};
 use crate::slice::Slice;
 use crate::sync::Arc;
 use crate::table::layout::{
-    FLAG_ALL_PUTS, FLAG_UNIQUE_KEYS, FLAG_WIDE, HEAD_BYTES, Layout, to_usize,
+    FLAG_ALL_PUTS, FLAG_PART, FLAG_UNIQUE_KEYS, FLAG_WIDE, HEAD_BYTES, Layout, to_usize,
 };
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
 use std::cmp::Ordering;
@@ -86,6 +86,17 @@ impl DataBlock {
             entries.check(ends.as_chunks().0.iter().map(wide_ends), heads.as_chunks_mut().0)?;
         }
         Ok(DataBlock { bytes, layout })
+    }
+
+    /// The same, known to be some of the entries of a block.
+    pub(crate) fn into_part(mut self) -> DataBlock {
+        self.layout.flags |= FLAG_PART;
+        self
+    }
+
+    /// Whether this is all of a block, not a part of it.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.layout.flags & FLAG_PART == 0
     }
 
     /// Number of entries.

@@ -23,6 +23,8 @@ use crate::format::limits::SEQNO_MAX;
 pub(crate) const FLAG_ALL_PUTS: u8 = 1;
 pub(crate) const FLAG_UNIQUE_KEYS: u8 = 2;
 pub(crate) const FLAG_WIDE: u8 = 4;
+/// In memory only, and refused in a file: the block is a part of one (see `part`).
+pub(crate) const FLAG_PART: u8 = 0x80;
 const FLAGS_KNOWN: u8 = FLAG_ALL_PUTS | FLAG_UNIQUE_KEYS | FLAG_WIDE;
 
 pub(crate) const FIXED_BYTES: usize = 2 + 2 + 1 + 1 + 2 + 8 + 4 + 4;

@@ -23,6 +23,7 @@ pub(crate) mod handle;
 pub(crate) mod index;
 pub(crate) mod layout;
 pub(crate) mod options;
+pub(crate) mod part;
 pub(crate) mod properties;
 pub(crate) mod reader;
 #[cfg(test)]

@@ -13,6 +13,7 @@
 #![deny(clippy::indexing_slicing, clippy::expect_used, clippy::as_conversions)]
 
 use crate::cache::budget::{Charge, Part};
+use crate::cache::marks::Marks;
 use crate::cache::slots::Slots;
 use crate::error::{Error, Reason, Result};
 use crate::format::codec::usize_to_u64;
@@ -30,6 +31,7 @@ use crate::table::data_block::DataBlock;
 use crate::table::filter::Filter;
 use crate::table::footer::{Directory, FOOTER_BYTES, Footer, NotAFooter};
 use crate::table::index::{Index, IndexEntry, PARTITION_ENTRIES, find};
+use crate::table::part;
 use crate::table::properties::Properties;
 use std::io;
 
@@ -61,7 +63,7 @@ pub(crate) struct Table {
     range_tombstones: Arc<Fragments>,
     #[cfg(test)]
     properties: Properties,
-    slots: Arc<Slots<DataBlock>>,
+    pub(crate) slots: Arc<Slots<DataBlock>>,
     /// Held for what it takes from the budget.
     _pinned: Charge,
 }
@@ -128,13 +130,19 @@ impl Table {
     /// # Errors
     /// `Corruption`, or whatever the file system reports.
     pub(crate) fn get(&self, user_key: &[u8], hash: u64, seqno: Seqno) -> Result<Option<Found>> {
-        if self.filter.as_ref().is_some_and(|filter| !filter.may_contain(hash)) {
-            return Ok(None);
-        }
+        if self.may_contain(hash) { self.find(user_key, seqno) } else { Ok(None) }
+    }
+
+    /// `false` if no key with this hash is in the table.
+    pub(crate) fn may_contain(&self, hash: u64) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.may_contain(hash))
+    }
+
+    /// The same as [`get`](Table::get) for whoever has asked the filter.
+    pub(crate) fn find(&self, user_key: &[u8], seqno: Seqno) -> Result<Option<Found>> {
         let mut number = self.find_block(user_key)?;
         while number < self.index.data_blocks() {
-            let block = self.load(number, Fill::Cache)?;
-            let index = block.seek(user_key, seqno);
+            let (block, index) = self.search(number, user_key, seqno)?;
             if index < block.len() {
                 let is_found = block.key_equals(index, user_key);
                 return Ok(is_found.then(|| found(block, index)));
@@ -147,6 +155,36 @@ impl Table {
             number += 1;
         }
         Ok(None)
+    }
+
+    /// Data block `number`, and its first entry at or behind (`user_key`, `seqno`). A part of the block does
+    /// if the key is in it.
+    fn search(&self, number: usize, user_key: &[u8], seqno: Seqno) -> Result<(DataBlock, usize)> {
+        if let Some(block) = self.slots.look(number, DataBlock::touch) {
+            let index = block.seek(user_key, seqno);
+            let is_answer = block.is_whole()
+                || index < block.len() && block.key_equals(index, user_key)
+                || is_seeded(Bug::PartTakenAsWhole);
+            if is_answer {
+                self.slots.note(number, Some(index));
+                return Ok((block, index));
+            }
+        }
+        self.slots.note(number, None);
+        let whole = self.read(self.entry(number)?.handle, BlockType::Data)?;
+        let index = whole.seek(user_key, seqno);
+        let is_found = index < whole.len() && whole.key_equals(index, user_key);
+        if !is_found || !self.slots.is_tight() || whole.len() > Marks::ENTRIES_MAX {
+            return Ok((self.slots.insert(number, whole), index));
+        }
+        self.slots.fill(number, |present, read| {
+            if present.is_some_and(DataBlock::is_whole) {
+                return None;
+            }
+            let part = part::grown(&whole, index, present, read);
+            Some(part.unwrap_or_else(|| (whole.clone(), Marks::NONE)))
+        });
+        Ok((whole, index))
     }
 
     pub(crate) fn range_tombstones(&self) -> &Arc<Fragments> {
@@ -183,7 +221,7 @@ impl Table {
         let handle = self.entry(number)?.handle;
         let block = self.read(handle, BlockType::Data)?;
         Ok(match fill {
-            Fill::Cache => self.keep(number, block),
+            Fill::Cache => self.slots.insert(number, block),
             Fill::Nothing => block,
         })
     }
@@ -215,7 +253,7 @@ impl Table {
         if block.len() != self.index.partition_len(partition) {
             return Err(self.corrupt(handle.offset, "a part of the index lacks entries"));
         }
-        Ok(self.keep(slot, block))
+        Ok(self.slots.insert(slot, block))
     }
 
     pub(crate) fn partition_handle(&self, partition: usize) -> Result<BlockHandle> {
@@ -230,11 +268,6 @@ impl Table {
 
     fn read(&self, handle: BlockHandle, block_type: BlockType) -> Result<DataBlock> {
         read_slots(&self.file, handle, block_type)
-    }
-
-    fn keep(&self, slot: usize, block: DataBlock) -> DataBlock {
-        let bytes = block.memory_bytes();
-        self.slots.insert(slot, block, bytes)
     }
 
     pub(crate) fn corrupt(&self, offset: u64, what: &'static str) -> Error {

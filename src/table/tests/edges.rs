@@ -1,7 +1,7 @@
 //! Tables at their limits, and what they hold on to.
 
 use crate::cache::budget::{Budget, Part};
-use crate::cache::slots::Cache;
+use crate::cache::clock::Cache;
 use crate::error::ErrorKind;
 use crate::format::key::{Kind, SEQNO_LATEST, filter_hash};
 use crate::format::limits::USER_KEY_BYTES_MAX;

@@ -2,16 +2,17 @@
 //!
 //! `model` compares tables of random entries with a sorted vector, `blocks` single payloads;
 //! `damage` changes bytes of files and expects `Corruption` or the same answers, never others;
-//! `faults` fails every call once; `edges` goes to the limits.
+//! `faults` fails every call once; `edges` goes to the limits; `parts` has a cache that is too small.
 
 mod blocks;
 mod damage;
 mod edges;
 mod faults;
 mod model;
+mod parts;
 
 use crate::cache::budget::Budget;
-use crate::cache::slots::Cache;
+use crate::cache::clock::Cache;
 use crate::error::Result;
 use crate::format::key::{Kind, Seqno};
 use crate::format::range_tombstone::Fragments;
@@ -29,8 +30,17 @@ use std::path::Path;
 type Entry = (Vec<u8>, Seqno, Kind, Vec<u8>);
 
 fn context(fs: &(impl FileSystem + Clone), database: u64) -> Arc<TableContext> {
+    context_with(fs, database, 1 << 20)
+}
+
+/// With so many bytes for the pinned parts of tables and the cache.
+fn context_with(
+    fs: &(impl FileSystem + Clone),
+    database: u64,
+    memory_bytes: usize,
+) -> Arc<TableContext> {
     fs.create_dir_all(Path::new("/d")).unwrap();
-    let cache = Cache::new(Budget::new(1 << 20));
+    let cache = Cache::new(Budget::new(memory_bytes));
     TableContext::new(Arc::new(fs.clone()), "/d".into(), database, cache)
 }
 

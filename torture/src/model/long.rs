@@ -64,7 +64,7 @@ pub(crate) fn live(seed: u64, coverage: &Coverage) {
     life.end(coverage);
 }
 
-/// Memory for some thousand entries, so that the tree has a few levels.
+/// Memory for some thousand entries, so that the tree has a few levels, and for a part of its blocks or all.
 fn any_options(random: &mut Random) -> Options {
     let background = match random.below(2) {
         0 => Background::Threads,
@@ -76,7 +76,7 @@ fn any_options(random: &mut Random) -> Options {
         FilterKind::Blocked { bits_per_key: 10 },
     ];
     Options::new()
-        .memory(8 << 20)
+        .memory(1 << (20 + random.below(4)))
         .memtable_bytes(128 << (10 + random.below(4)))
         .block_bytes(512 << random.below(4))
         .table_bytes(64 << (10 + random.below(4)))

@@ -60,6 +60,7 @@ const HUNTERS: &[(&str, &[&str])] = &[
             "range_tombstone_uncut",
             "l0_order_by_number",
             "two_jobs_one_table",
+            "part_taken_as_whole",
             "prev_next_edge",
             "scan_sees_later_writes",
         ],
