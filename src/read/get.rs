@@ -4,6 +4,9 @@
 //! everything in a deeper source is older, tombstones included; so the first entry that is met
 //! decides, and so does a covering tombstone once its own source had no newer entry. A table whose
 //! filter says no still answers for its range tombstones.
+//!
+//! Filters are where a read of an absent key waits for memory, once for each table. Those of several tables
+//! are asked before any table is looked into, so that the processor waits for all of them at once.
 
 use crate::error::Result;
 use crate::format::key::{Kind, Seqno, filter_hash};
@@ -12,6 +15,9 @@ use crate::slice::Slice;
 use crate::state::view::View;
 use crate::sync::Arc;
 use crate::table::Handle;
+
+/// Tables whose filters are asked together: more than there are in a tree that keeps up.
+const TOGETHER: usize = 8;
 
 /// The value of `user_key` at `seqno`.
 pub(crate) fn get(view: &View, user_key: &[u8], seqno: Seqno) -> Result<Option<Slice>> {
@@ -29,12 +35,37 @@ pub(crate) fn get(view: &View, user_key: &[u8], seqno: Seqno) -> Result<Option<S
     let level0 = view.version.level(0).iter();
     let level0 = level0.filter(|handle| handle.facts().contains(user_key));
     let deeper = (1..LEVELS).filter_map(|level| view.version.table_for(level, user_key));
-    for handle in level0.chain(deeper) {
-        if let Decision::Is(value) = look_into(handle, user_key, hash, seqno)? {
-            return Ok(value);
+    let mut tables = level0.chain(deeper).fuse();
+    loop {
+        let (group, count) = ask_filters(&mut tables, hash);
+        for handle in group.into_iter().flatten() {
+            if let Decision::Is(value) = look_into(handle, user_key, hash, seqno)? {
+                return Ok(value);
+            }
+        }
+        if count < TOGETHER {
+            return Ok(None);
         }
     }
-    Ok(None)
+}
+
+/// Takes the next tables, and keeps those that may say something of a key with this hash. Also tells how
+/// many there were.
+fn ask_filters<'a>(
+    tables: &mut impl Iterator<Item = &'a Arc<Handle>>,
+    hash: u64,
+) -> ([Option<&'a Arc<Handle>>; TOGETHER], usize) {
+    // In two turns: the search for the tables would stand between the loads of their filters.
+    let mut group = [None; TOGETHER];
+    let mut count = 0;
+    for (place, handle) in group.iter_mut().zip(tables) {
+        *place = Some(handle);
+        count += 1;
+    }
+    for place in &mut group {
+        *place = place.filter(|handle| handle.may_answer(hash));
+    }
+    (group, count)
 }
 
 enum Decision {
@@ -46,11 +77,15 @@ enum Decision {
 
 fn look_into(handle: &Arc<Handle>, user_key: &[u8], hash: u64, seqno: Seqno) -> Result<Decision> {
     let table = handle.table()?;
-    let covered = match handle.facts().range_deletes {
-        0 => None,
-        _ => table.range_tombstones().covering(user_key, seqno),
+    let (covered, found) = match handle.facts().range_deletes {
+        // The filter was asked.
+        0 => (None, table.find(user_key, seqno)?),
+        _ => {
+            let covered = table.range_tombstones().covering(user_key, seqno);
+            (covered, table.get(user_key, hash, seqno)?)
+        }
     };
-    if let Some(found) = table.get(user_key, hash, seqno)? {
+    if let Some(found) = found {
         let value = is_live(found.kind, found.seqno, covered).then_some(found.value);
         return Ok(Decision::Is(value));
     }

@@ -54,6 +54,13 @@ impl Handle {
         Ok(self.table.get_or_init(|| table))
     }
 
+    /// Whether the table has to be looked into for a key with this hash: it may have it, or has range
+    /// tombstones, or is not open yet.
+    pub(crate) fn may_answer(&self, hash: u64) -> bool {
+        let table = self.table.get();
+        self.facts.range_deletes > 0 || table.is_none_or(|table| table.may_contain(hash))
+    }
+
     /// No durable version names the table any more: its file may go when its last holder does.
     pub(crate) fn mark_obsolete(&self) {
         if !self.is_obsolete.swap(true, Ordering::AcqRel) {
