@@ -137,6 +137,7 @@ fn joined(haul: Haul<Hits>) -> Hits {
 fn report(hits: &Hits, is_long: bool, outcome: &mut Outcome) {
     outcome
         .figure("crashes", hits.crashes)
+        .figure("judged", hits.distinct)
         .figure("nested", hits.nested)
         .figure("nested_twice", hits.nested_twice)
         .figure("torn_tails", hits.torn_tails)
