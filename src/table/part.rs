@@ -10,7 +10,6 @@
 
 use crate::cache::marks::{Kept, Marks};
 use crate::format::key::order;
-use crate::sync::thread_local;
 use crate::table::data_block::DataBlock;
 use crate::table::data_block_builder::DataBlockBuilder;
 use std::cell::RefCell;
