@@ -16,6 +16,8 @@ pub struct Bounds {
     pub time: Duration,
     /// Cases that are drawn by chance are drawn from this.
     pub seed: u64,
+    /// The first cases, which are left out: a run may go on where another ended.
+    pub skip: u64,
     /// Threads that run cases side by side.
     pub threads: usize,
     /// A case that takes longer hangs.
@@ -32,6 +34,7 @@ impl Bounds {
         Bounds {
             time,
             seed,
+            skip: 0,
             threads: threads.max(1),
             hang: HANG,
             violations_max: VIOLATIONS_MAX,

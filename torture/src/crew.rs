@@ -79,14 +79,15 @@ fn words(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or("a panic without words").to_owned()
 }
 
-/// Runs `case(number, sum)` for the numbers from 0 below `count`, each once, on the threads of
-/// `bounds`, until all are done, or time is over, or too many have failed.
+/// Runs `case(number, sum)` for the numbers below `count`, from the first one that `bounds` do not skip, each
+/// once, on the threads of `bounds`, until all are done, or time is over, or too many have failed.
 pub fn run<T: Default + Send>(
     bounds: &Bounds,
     count: u64,
     case: impl Fn(u64, &mut T) + Sync,
 ) -> Haul<T> {
-    let (next, failed, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    let (next, failed, stop) =
+        (AtomicU64::new(bounds.skip), AtomicU64::new(0), AtomicBool::new(false));
     let watchdog = Watchdog::new(bounds);
     let work = |hand: usize| {
         let (mut sum, mut failures, mut cases) = (T::default(), Vec::new(), 0);

@@ -34,6 +34,9 @@ fn run(suite: &Suite, arguments: &ArgMatches) -> bool {
     if let Some(hang) = number("hang") {
         bounds.hang = Duration::from_secs(hang);
     }
+    if suite.is_part {
+        bounds.skip = number("skip").unwrap_or(0);
+    }
     if arguments.get_flag("first") {
         bounds.violations_max = 1;
     }
@@ -48,7 +51,9 @@ fn run(suite: &Suite, arguments: &ArgMatches) -> bool {
 fn command() -> Command {
     let suite = |suite: &Suite| {
         let about = format!("{} [default: {} s]", suite.about, suite.seconds);
-        with_bounds(Command::new(suite.name).about(about))
+        let command = with_bounds(Command::new(suite.name).about(about));
+        let help = "Leaves the first cases out, to go on where a run ended [default: 0]";
+        if suite.is_part { command.arg(number_of("skip", help)) } else { command }
     };
     Command::new("torture")
         .about("The long tests of Siltstone. Each ends with one line of figures.")
@@ -58,19 +63,20 @@ fn command() -> Command {
         .subcommand(with_bounds(Command::new("all").about("Every suite, one after the other")))
 }
 
+fn number_of(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name("N").value_parser(value_parser!(u64)).help(help)
+}
+
 fn with_bounds(command: Command) -> Command {
-    let number = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name("N").value_parser(value_parser!(u64)).help(help)
-    };
     command
-        .arg(number("seconds", "No case begins after this time; each suite has its default"))
-        .arg(number("seed", "Cases that are drawn by chance are drawn from this [default: 1]"))
+        .arg(number_of("seconds", "No case begins after this time; each suite has its default"))
+        .arg(number_of("seed", "Cases that are drawn by chance are drawn from this [default: 1]"))
         .arg(
             Arg::new("first")
                 .long("first")
                 .action(ArgAction::SetTrue)
                 .help("Stop at the first violation [default: at the twentieth]"),
         )
-        .arg(number("hang", "A case that takes more seconds hangs [default: 60]"))
-        .arg(number("threads", "Cases run side by side on this many threads [default: 2]"))
+        .arg(number_of("hang", "A case that takes more seconds hangs [default: 60]"))
+        .arg(number_of("threads", "Cases run side by side on this many threads [default: 2]"))
 }
