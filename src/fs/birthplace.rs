@@ -6,11 +6,6 @@
 //! into it that none of those that it comes from had. Where the kernel does not wipe (Linux does since
 //! 4.14), the number is asked for.
 
-#![expect(
-    unsafe_code,
-    reason = "a page with a property of its own is mapped, and reached by address"
-)]
-
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A process, known from inside.
@@ -57,6 +52,10 @@ fn mark() -> Option<(&'static AtomicU64, u64)> {
 
 /// Maps a page that a fork wipes, for as long as the process lives; `None` if the kernel has none.
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(shuttle)))]
+#[expect(
+    unsafe_code,
+    reason = "a page with a property of its own is mapped, and reached by address"
+)]
 fn map_wiped() -> Option<&'static AtomicU64> {
     use rustix::mm::{Advice, MapFlags, ProtFlags};
     // The kernel takes as many bytes as a page has.
