@@ -34,12 +34,13 @@ impl Birthplace {
 /// The mark of this process, written now if nobody asked for it before, or not since the fork.
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(shuttle)))]
 fn mark() -> Option<(&'static AtomicU64, u64)> {
+    use crate::fs::wiped;
     use crate::sync::OnceLock;
     static PAGE: OnceLock<Option<&'static AtomicU64>> = OnceLock::new();
     // A fork copies it, so a child counts on from the marks of those that it comes from.
     static LAST: AtomicU64 = AtomicU64::new(0);
 
-    let page = (*PAGE.get_or_init(map_wiped))?;
+    let page = (*PAGE.get_or_init(wiped::map))?;
     let fresh = LAST.fetch_add(1, Relaxed) + 1;
     let before = page.compare_exchange(0, fresh, Relaxed, Relaxed);
     Some((page, before.err().unwrap_or(fresh)))
@@ -48,33 +49,6 @@ fn mark() -> Option<(&'static AtomicU64, u64)> {
 #[cfg(not(all(any(target_os = "linux", target_os = "android"), not(shuttle))))]
 fn mark() -> Option<(&'static AtomicU64, u64)> {
     None
-}
-
-/// Maps a page that a fork wipes, for as long as the process lives; `None` if the kernel has none.
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(shuttle)))]
-#[expect(
-    unsafe_code,
-    reason = "a page with a property of its own is mapped, and reached by address"
-)]
-fn map_wiped() -> Option<&'static AtomicU64> {
-    use rustix::mm::{Advice, MapFlags, ProtFlags};
-    // The kernel takes as many bytes as a page has.
-    const BYTES: usize = size_of::<AtomicU64>();
-    let (nowhere, protection) = (std::ptr::null_mut(), ProtFlags::READ | ProtFlags::WRITE);
-    // SAFETY: the address is left to the kernel, so nothing that is mapped already is touched.
-    let mapped =
-        unsafe { rustix::mm::mmap_anonymous(nowhere, BYTES, protection, MapFlags::PRIVATE) };
-    let page = mapped.ok()?;
-    // SAFETY: the page is mapped; in this process the advice changes none of its bytes.
-    let advised = unsafe { rustix::mm::madvise(page, BYTES, Advice::LinuxWipeOnFork) };
-    if advised.is_err() {
-        // SAFETY: the page was mapped with this length, and nobody else knows it.
-        let unmapped = unsafe { rustix::mm::munmap(page, BYTES) };
-        debug_assert!(unmapped.is_ok(), "a mapping can be given back");
-        return None;
-    }
-    // SAFETY: a page is aligned, holds zeros, is never unmapped, and is reached by this type alone.
-    Some(unsafe { AtomicU64::from_ptr(page.cast()) })
 }
 
 #[cfg(test)]

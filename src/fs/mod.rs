@@ -18,6 +18,8 @@ mod name;
 mod os;
 mod simulated;
 mod window;
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(shuttle)))]
+mod wiped;
 
 pub use crate::fs::fault::{Call, Fault, FaultFileSystem, Operation, Trigger};
 pub use crate::fs::lint::LintFileSystem;
