@@ -6,8 +6,9 @@
 //! (1) The caller knows from another file that bytes beyond `start` were durable.
 //! (2) Flipping one bit makes the damaged record whole. Exceptions: if that bit would be the only
 //!     one set in its sector, then a lost sector (it reads as zeros) explains it as well; if it
-//!     would be the last one set in the file, then so does an append that was cut short there. For a a large payload one bit fits by accident too often (bytes / 2^29), so there a record
-//!     with a zero sector counts as torn.
+//!     would be the last one set in the file, then so does an append that was cut short there. For
+//!     a large payload one bit fits by accident too often (bytes / 2^29), so there a record with a
+//!     zero sector counts as torn.
 //! (3) A later record of this file states that bytes beyond `start` are durable. The header crc of
 //!     a record needs the chain value of the record before it, so a later record is believed
 //!     (a) right behind a record whose stored length and header crc lead to it: any two neighbours

@@ -14,6 +14,8 @@ mod source;
 mod writer;
 
 #[cfg(test)]
+mod examine_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod torn_tests;

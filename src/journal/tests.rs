@@ -69,7 +69,7 @@ pub(crate) struct Journal {
     memory: Memory,
     writer: JournalWriter,
     pub(crate) payloads: Vec<Vec<u8>>,
-    ends: Vec<u64>,
+    pub(crate) ends: Vec<u64>,
 }
 
 impl Journal {
@@ -110,13 +110,10 @@ fn append(writer: &mut JournalWriter, payload: &[u8], synced_upto: u64) -> Resul
     writer.append(&mut record, &Draft { record_type, payload_crc, count: 1, seqno: 1, synced_upto })
 }
 
-/// Payloads of the batches, and how it ended.
-pub(crate) fn read_with(
-    bytes: &[u8],
-    adjust: impl FnOnce(&mut Source<'_>),
-) -> (Vec<Vec<u8>>, Result<End>) {
+/// What `ask` makes of these bytes as a file.
+pub(crate) fn with_source<R>(bytes: &[u8], ask: impl FnOnce(&mut Source<'_>) -> R) -> R {
     let file = Read { bytes: bytes.to_vec(), fails_from: u64::MAX };
-    let mut source = Source {
+    ask(&mut Source {
         file: &file,
         path: Path::new("000007.wal"),
         database: DATABASE,
@@ -124,16 +121,25 @@ pub(crate) fn read_with(
         durable_upto: 0,
         limit: u64::MAX,
         is_plausible: |_, _| true,
-    };
-    adjust(&mut source);
-    let mut payloads = Vec::new();
-    let end = replay(&source, &mut |record| {
-        if record.header.record_type == RecordType::Batch {
-            payloads.push(record.payload.to_vec());
-        }
-        Ok(())
-    });
-    (payloads, end)
+    })
+}
+
+/// Payloads of the batches, and how it ended.
+pub(crate) fn read_with(
+    bytes: &[u8],
+    adjust: impl FnOnce(&mut Source<'_>),
+) -> (Vec<Vec<u8>>, Result<End>) {
+    with_source(bytes, |source| {
+        adjust(source);
+        let mut payloads = Vec::new();
+        let end = replay(source, &mut |record| {
+            if record.header.record_type == RecordType::Batch {
+                payloads.push(record.payload.to_vec());
+            }
+            Ok(())
+        });
+        (payloads, end)
+    })
 }
 
 pub(crate) fn read(bytes: &[u8]) -> (Vec<Vec<u8>>, Result<End>) {

@@ -1,8 +1,42 @@
 //! Goal: what a torn end looks like never costs a whole record, and is never taken for rot.
 //! Method: drawn journals, with drawn bytes at their ends.
 
+use crate::format::record::HEADER_BYTES;
 use crate::journal::tests::{Journal, is_corruption, is_torn, noise, read, read_with};
 use proptest::prelude::*;
+
+/// A sector that was lost reads as zeros, and among many bits of a large record one mends the checksum by
+/// accident; a small record is believed.
+#[test]
+fn a_flipped_bit_beside_a_sector_of_zeros_is_rot_in_a_small_record_only() {
+    const SMALL: usize = 64 << 10;
+    // Where the zeros begin in the file, how many they are, and whether they fill a sector.
+    let zeros = [
+        (1024, 512, true),
+        (1025, 512, false),
+        (1023, 512, false),
+        (1024, 511, false),
+        (1025, 1022, false),
+        (1025, 1023, true),
+        (1023, 514, true),
+        (4096 + 100, 900, false),
+        (4096 + 100, 924, true),
+    ];
+    for len in [SMALL - 1, SMALL, SMALL + 1, 2 * SMALL] {
+        for (start, count, is_sector) in zeros {
+            let mut payload = noise(len, 3);
+            payload[start - HEADER_BYTES..][..count].fill(0);
+            let mut journal = Journal::new();
+            journal.put(&payload, 0);
+            let mut bytes = journal.bytes();
+            bytes[20_000] ^= 0x10;
+            let (_, end) = read(&bytes);
+            let is_tear = len > SMALL && is_sector;
+            let seen = (is_torn(&end), is_corruption(&end));
+            assert_eq!(seen, (is_tear, !is_tear), "{len} bytes, {count} zeros from {start}");
+        }
+    }
+}
 
 proptest! {
     #[test]
