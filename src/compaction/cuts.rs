@@ -103,6 +103,11 @@ mod tests {
         assert_eq!(before(&mut cuts, "g", 6), Some("g".into()), "d and f make 20");
         assert_eq!(before(&mut cuts, "g", 0), None);
         assert_eq!(before(&mut cuts, "l", 3), None, "behind the last one there is no later job");
+        let mut cuts = Cuts::new(100, 20, grandparents.to_vec());
+        assert_eq!(before(&mut cuts, "a", 1), None);
+        assert_eq!(before(&mut cuts, "e", 3), None);
+        assert_eq!(before(&mut cuts, "e", 4), None, "b and d are as much as may be");
+        assert_eq!(before(&mut cuts, "g", 6), Some("g".into()));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::compaction::hints::Hints;
 use crate::compaction::job::{CompactionJob, JobInputs, Outcome};
 use crate::compaction::manual::{RangeRequest, RangeStep, pick_range};
 use crate::compaction::picker::pick;
-use crate::compaction::plan::Plan;
+use crate::compaction::plan::{Action, Plan};
 use crate::compaction::policy::{LAST_LEVEL, Policy};
 use crate::compaction::sieve::Progress;
 use crate::error::Result;
@@ -174,6 +174,11 @@ impl Engine {
     }
 
     pub(crate) fn install(&mut self, plan: &Plan, outcome: &Outcome) {
+        if plan.action == Action::Merge {
+            let written: u64 = outcome.added.iter().map(|(_, facts)| facts.size_bytes).sum();
+            let told = (outcome.bytes_read, outcome.bytes_written);
+            assert_eq!(told, (plan.size_bytes(), written));
+        }
         let moved: Vec<Arc<Handle>> = self.levels.iter().flatten().cloned().collect();
         for &(level, id) in &outcome.removed {
             let tables = &mut self.levels[usize::from(level)];

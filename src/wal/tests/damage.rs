@@ -3,6 +3,7 @@
 use crate::error::ErrorKind;
 use crate::format::checksum::crc32;
 use crate::format::key::Kind;
+use crate::format::limits::SEQNO_MAX;
 use crate::format::ops::{Op, OpsBuffer};
 use crate::format::record::{HEADER_BYTES, Place, RecordHeader, RecordType};
 use crate::fs::{FileSystem, SimulatedFileSystem};
@@ -171,9 +172,9 @@ fn a_segment_of_a_newer_format_is_unsupported() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 
-/// A whole record as no writer appends it: of any type, anywhere.
+/// A whole record as no writer appends it: of any type, with any seqno, anywhere.
 fn forged(
-    record_type: RecordType,
+    (record_type, count): (RecordType, u32),
     seqno: u64,
     payload: &[u8],
     (file, offset, chain): (u64, u64, u32),
@@ -182,7 +183,7 @@ fn forged(
         header_crc: 0,
         payload_len: u32::try_from(payload.len()).unwrap(),
         payload_crc: crc32(payload),
-        count: 0,
+        count,
         record_type,
         seqno,
         synced_upto: 0,
@@ -202,7 +203,8 @@ fn an_opening_in_the_middle_of_a_segment_is_corruption() {
     let opening = Opening { database: DATABASE, segment: 1, previous: None }.to_record();
     for seqno in [1, 2, 3] {
         let mut bytes = log.bytes(1);
-        let record = forged(RecordType::Opening, seqno, &opening[HEADER_BYTES..], (1, end, chain));
+        let record =
+            forged((RecordType::Opening, 0), seqno, &opening[HEADER_BYTES..], (1, end, chain));
         bytes[end as usize..][..record.len()].copy_from_slice(&record);
         assert_eq!(corruption(read(&log.with(1, &bytes), &log.known)).offset(), Some(end));
     }
@@ -213,7 +215,7 @@ fn an_opening_in_the_middle_of_a_segment_is_corruption() {
 fn a_segment_without_an_opening_is_damage_only_at_the_end() {
     let mut log = Log::new();
     log.put(&[b"a"]);
-    let stranger = forged(RecordType::Marker, 2, &[0; 8], (2, 0, 0));
+    let stranger = forged((RecordType::Marker, 0), 2, &[0; 8], (2, 0, 0));
     let previous = Some(log.writer.as_previous(false));
     let prepared = prepare(&log.fs, directory(), 3, Room::once(0)).unwrap();
     log.known = vec![1, 3];
@@ -238,4 +240,40 @@ fn a_log_may_be_closed_in_a_segment_that_was_not_begun() {
         read_with(&log.fs, &log.known, |request| request.clean_close = Some(end));
     assert_eq!(values, log.values);
     assert!(replayed.unwrap().is_clean());
+}
+
+#[test]
+fn a_batch_that_does_not_go_on_with_the_next_seqno_is_corruption() {
+    let mut log = Log::new();
+    log.put(&[b"a"]).put(&[b"b"]);
+    let (end, chain) = (log.writer.end(), log.writer.chain());
+    let mut buffer = OpsBuffer::new();
+    buffer.push(&Op { kind: Kind::Put, keyspace: 0, key: b"k", value: b"c" });
+    for seqno in [0, 1, 2, 3, 4, 5, SEQNO_MAX, u64::MAX >> 8] {
+        let record = forged((RecordType::Batch, 1), seqno, buffer.payload(), (1, end, chain));
+        let mut bytes = log.bytes(1);
+        bytes[end as usize..][..record.len()].copy_from_slice(&record);
+        let (values, replayed) = read(&log.with(1, &bytes), &log.known);
+        match seqno {
+            3 => assert_eq!((values.len(), replayed.unwrap().last_seqno), (3, 3)),
+            _ => assert_eq!(corruption((values, replayed)).offset(), Some(end), "seqno {seqno}"),
+        }
+    }
+}
+
+#[test]
+fn a_segment_that_begins_with_a_seqno_that_was_used_is_corruption() {
+    let mut log = Log::new();
+    log.put(&[b"a"]).put(&[b"b"]);
+    let previous = Some(log.writer.as_previous(false));
+    let opening = Opening { database: DATABASE, segment: 2, previous }.to_record();
+    for seqno in [0, 1, 2, 3, 4, SEQNO_MAX, SEQNO_MAX + 1] {
+        let record = forged((RecordType::Opening, 0), seqno, &opening[HEADER_BYTES..], (2, 0, 0));
+        let read = read(&log.with(2, &record), &[1, 2]);
+        match seqno {
+            // Numbers may be left out between two segments.
+            3..=SEQNO_MAX => assert!(read.1.unwrap().is_clean(), "seqno {seqno}"),
+            _ => assert_eq!(corruption(read).file(), Some(&*wal(2)), "seqno {seqno}"),
+        }
+    }
 }
