@@ -173,7 +173,7 @@ fn a_segment_of_a_newer_format_is_unsupported() {
 }
 
 /// A whole record as no writer appends it: of any type, with any seqno, anywhere.
-fn forged(
+pub(crate) fn forged(
     (record_type, count): (RecordType, u32),
     seqno: u64,
     payload: &[u8],

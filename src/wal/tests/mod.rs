@@ -4,6 +4,7 @@
 
 mod crash;
 mod damage;
+mod examine;
 mod order;
 
 use crate::error::{Error, ErrorKind, Result};
