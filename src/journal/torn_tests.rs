@@ -38,6 +38,53 @@ fn a_flipped_bit_beside_a_sector_of_zeros_is_rot_in_a_small_record_only() {
     }
 }
 
+/// A payload may have a sector with one bit in it. When that sector is lost, the bit looks like one that flipped.
+#[test]
+fn a_lost_sector_that_held_one_bit_is_a_tear_wherever_the_bit_was() {
+    for bit_at in [512, 513, 700, 1022, 1023] {
+        let mut payload = noise(1900, 5);
+        payload[512 - HEADER_BYTES..1024 - HEADER_BYTES].fill(0);
+        payload[bit_at - HEADER_BYTES] = 0x20;
+        let mut journal = Journal::new();
+        journal.put(&payload, 0);
+        let mut bytes = journal.bytes();
+        bytes[bit_at] = 0;
+        assert!(is_torn(&read(&bytes).1), "the bit was at {bit_at}");
+        // With a neighbour that is there, the sector was not lost.
+        for neighbour in [512, 1023].into_iter().filter(|&neighbour| neighbour != bit_at) {
+            payload[neighbour - HEADER_BYTES] = 1;
+            let mut journal = Journal::new();
+            journal.put(&payload, 0);
+            let mut bytes = journal.bytes();
+            bytes[bit_at] = 0;
+            assert!(is_corruption(&read(&bytes).1), "the bit was at {bit_at}");
+            payload[neighbour - HEADER_BYTES] = 0;
+        }
+    }
+}
+
+/// The header is lost but for its checksum, so that the next record is found by its link alone.
+#[test]
+fn a_record_that_links_to_the_damaged_one_is_a_witness() {
+    let mut journal = Journal::new();
+    journal.put(&noise(90, 1), 0).put(&noise(200, 2), 0).put_synced(&noise(60, 3));
+    let spoil = |journal: &Journal| {
+        let header = journal.ends[1] as usize;
+        let mut bytes = journal.bytes();
+        bytes[header + 4..header + HEADER_BYTES].fill(0xee);
+        bytes
+    };
+    assert!(is_corruption(&read(&spoil(&journal)).1));
+    for synced in [0, 1] {
+        let mut journal = Journal::new();
+        journal.put(&noise(90, 1), 0);
+        // What is stated to be durable ends before the damage, or with it.
+        let upto = journal.ends[1] * synced;
+        journal.put(&noise(200, 2), 0).put(&noise(60, 3), upto);
+        assert!(is_torn(&read(&spoil(&journal)).1), "{upto} bytes are stated to be durable");
+    }
+}
+
 proptest! {
     #[test]
     fn a_garbage_tail_is_torn_and_costs_no_whole_record(

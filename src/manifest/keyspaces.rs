@@ -101,6 +101,7 @@ impl Keyspaces {
 
 #[cfg(test)]
 mod tests {
+    use crate::format::limits::KEYSPACE_ID_MAX;
     use crate::manifest::edit::{Edit, KeyspaceFacts};
     use crate::manifest::keyspaces::Keyspaces;
 
@@ -140,6 +141,9 @@ mod tests {
         let not_given = "keyspace 4 is created, but that id was not given out";
         assert_eq!(refusal(edit(&[(4, "b")], &[], 4)), not_given);
         assert!(!refusal(edit(&[(u32::MAX, "b")], &[], u32::MAX)).is_empty());
+        assert_eq!(refusal(edit(&[(KEYSPACE_ID_MAX, "b")], &[], KEYSPACE_ID_MAX + 1)), "");
+        let twice = refusal(edit(&[(3, "b"), (3, "c")], &[], 5));
+        assert_eq!(twice, "keyspace 3 is created, but that id was given out before");
         assert_eq!(refusal(edit(&[(3, "")], &[], 4)), "keyspace 3 has a name of 0 bytes");
         let long = "n".repeat(256);
         assert_eq!(refusal(edit(&[(3, &long)], &[], 4)), "keyspace 3 has a name of 256 bytes");

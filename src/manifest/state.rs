@@ -208,6 +208,7 @@ fn check_ids(edit: &Edit, segments: &BTreeSet<u64>) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use crate::format::limits::SEQNO_MAX;
     use crate::manifest::edit::{CleanClose, Edit};
     use crate::manifest::state::State;
     use crate::manifest::tests::{history, table};
@@ -271,8 +272,12 @@ mod tests {
         assert_eq!(refusal(Edit { last_seqno: Some(21), ..add(9, 21) }), "");
         let segment = |id| refusal(Edit { segments: vec![id], ..Edit::default() });
         assert_eq!(segment(10), "segment 10 exists, but that id was not given out");
-        assert!(!refusal(Edit { wal_floor: Some(11), ..Edit::default() }).is_empty());
-        assert!(!refusal(Edit { last_seqno: Some(u64::MAX), ..Edit::default() }).is_empty());
+        let floor = |id| refusal(Edit { wal_floor: Some(id), ..Edit::default() });
+        assert_eq!(floor(10), "", "the next file may be the first segment");
+        assert_eq!(floor(11), "the WAL floor 11 lies above every file");
+        let last = |seqno| refusal(Edit { last_seqno: Some(seqno), ..Edit::default() });
+        assert_eq!(last(SEQNO_MAX), "");
+        assert!(!last(SEQNO_MAX + 1).is_empty() && !last(u64::MAX).is_empty());
     }
 
     #[test]
@@ -285,8 +290,9 @@ mod tests {
         state.apply(&Edit { wal_floor: Some(5), ..Edit::default() }).unwrap();
         assert_eq!(state.segments().iter().collect::<Vec<_>>(), [&5]);
         state.apply(&Edit { wal_floor: Some(9), ..Edit::default() }).unwrap();
-        let below_the_floor = Edit { segments: vec![8], ..Edit::default() };
-        assert!(state.apply(&below_the_floor).is_err());
+        let segment = |id| Edit { segments: vec![id], ..Edit::default() };
+        assert!(state.apply(&segment(8)).is_err(), "it lies below the floor");
+        state.apply(&segment(9)).unwrap();
     }
 
     #[test]
