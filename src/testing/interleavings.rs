@@ -4,6 +4,7 @@
 //! instrumented: shuttle switches threads at the locks and atomics of `sync` only, so what happens
 //! between two of the skiplist's own stores is left to its authors, Miri and ThreadSanitizer.
 
+use crate::cache::marks::{Kept, Marks};
 use crate::cache::{Budget, Cache, slots::Slots};
 use crate::db::{Batch, Db, Options};
 use crate::error::{Error, ErrorKind};
@@ -218,26 +219,56 @@ fn shuttle_spare_two_takers_get_two_segments() {
     });
 }
 
+/// A block of two entries, or one of them: ten bytes each.
+#[derive(Clone)]
+struct Piece {
+    number: usize,
+    entries: usize,
+}
+
+impl Kept for Piece {
+    fn memory_bytes(&self) -> usize {
+        10 * self.entries
+    }
+
+    fn is_whole(&self) -> bool {
+        self.entries == 2
+    }
+
+    fn reduced_to(&self, marks: Marks) -> Option<Piece> {
+        let entries = (0..self.entries).filter(|&entry| marks.has(entry)).count();
+        (entries < self.entries).then_some(Piece { number: self.number, entries })
+    }
+}
+
 #[test]
 fn shuttle_cache_the_sums_are_those_of_the_filled_slots() {
     explore("cache_slots", ROOM, || {
-        let cache = Cache::new(Budget::new(25));
-        let slots: Arc<Slots<Arc<usize>>> = Slots::new(&cache, 3);
-        thread::scope(|scope| {
-            for own in 0..3 {
-                let slots = &slots;
-                scope.spawn(move || {
-                    for index in [own, (own + 1) % 3] {
-                        let found = slots.get(index, |_| ());
-                        let block =
-                            found.unwrap_or_else(|| slots.insert(index, Arc::new(index), 10));
-                        assert_eq!(*block, index);
-                    }
+        let cache = Cache::new(Budget::new(45));
+        let slots: Arc<Slots<Piece>> = Slots::new(&cache, 3);
+        let scan = |number| {
+            let found = slots.get(number, |_| ());
+            let whole = found.unwrap_or_else(|| slots.insert(number, Piece { number, entries: 2 }));
+            assert_eq!((whole.number, whole.entries), (number, 2));
+        };
+        let get = |number| {
+            let found = slots.look(number, |_| ());
+            assert!(found.as_ref().is_none_or(|found| found.number == number));
+            slots.note(number, found.as_ref().map(|_| 0));
+            if found.is_none() {
+                slots.fill(number, |present, read| {
+                    present.is_none().then_some((Piece { number, entries: 1 }, read))
                 });
             }
+        };
+        thread::scope(|scope| {
+            let (scan, get) = (&scan, &get);
+            scope.spawn(move || [0, 1].map(scan));
+            scope.spawn(move || [1, 2].map(get));
+            scope.spawn(move || (scan(2), get(0)));
         });
-        let filled = (0..3).filter(|&index| slots.get(index, |_| ()).is_some()).count();
-        assert_eq!(cache.stats().used_bytes, filled * 10);
+        let kept = (0..3).filter_map(|number| slots.look(number, |_| ()));
+        assert_eq!(cache.stats().used_bytes, kept.map(|piece| 10 * piece.entries).sum::<usize>());
         drop(slots);
         assert_eq!(cache.stats().used_bytes, 0);
     });
