@@ -19,7 +19,7 @@ use std::fmt;
 
 /// The cached blocks of one table. `T` is whatever the table makes of a block; a clone shares it.
 pub(crate) struct Slots<T: Kept> {
-    pub(crate) cache: Arc<Cache>,
+    cache: Arc<Cache>,
     /// This array, for the entries of the ring.
     own: Weak<Slots<T>>,
     slots: Box<[Mutex<Slot<T>>]>,

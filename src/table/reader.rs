@@ -63,7 +63,7 @@ pub(crate) struct Table {
     range_tombstones: Arc<Fragments>,
     #[cfg(test)]
     properties: Properties,
-    pub(crate) slots: Arc<Slots<DataBlock>>,
+    slots: Arc<Slots<DataBlock>>,
     /// Held for what it takes from the budget.
     _pinned: Charge,
 }

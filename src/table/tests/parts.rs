@@ -1,6 +1,6 @@
 //! Tables whose blocks do not fit into the cache: of a block stays what is read, and answers stay right.
 
-use crate::cache::budget::Part;
+use crate::cache::{Cache, Part};
 use crate::format::key::{Kind, SEQNO_LATEST, Seqno, filter_hash};
 use crate::format::range_tombstone::Fragments;
 use crate::fs::SimulatedFileSystem;
@@ -29,7 +29,7 @@ fn get(table: &Table, key: &[u8], seqno: Seqno) -> Option<Vec<u8>> {
 }
 
 /// A table of fifty blocks, and a cache for eight.
-fn large() -> Arc<Table> {
+fn large() -> (Arc<Cache>, Arc<Table>) {
     let context = context_with(&SimulatedFileSystem::new(), 7, 72 << 10);
     let one = |number| (key(number), 1, Kind::Put, value(number));
     let entries: Vec<Entry> = (0..KEYS).map(one).collect();
@@ -38,13 +38,12 @@ fn large() -> Arc<Table> {
     let facts = write(&context, 1, options, &entries, Fragments::default());
     let table = open(&context, &facts).unwrap();
     assert!(table.index.data_blocks() >= 50);
-    table
+    (Arc::clone(&context.cache), table)
 }
 
 #[test]
 fn keys_in_demand_stay_when_their_neighbours_do_not_fit() {
-    let table = large();
-    let cache = &table.slots.cache;
+    let (cache, table) = large();
     let in_demand = || (0..KEYS).step_by(KEYS_A_BLOCK as usize);
     let read_all = || {
         let before = cache.stats();
@@ -66,7 +65,7 @@ fn keys_in_demand_stay_when_their_neighbours_do_not_fit() {
 
 #[test]
 fn scans_and_gets_take_turns_with_parts() {
-    let table = large();
+    let (cache, table) = large();
     for round in 0..3 {
         for number in (round..KEYS).step_by(7) {
             assert_eq!(get(&table, &key(number), 1), Some(value(number)));
@@ -74,7 +73,6 @@ fn scans_and_gets_take_turns_with_parts() {
         let walked: Vec<_> = walk(&table).unwrap().into_iter().map(|entry| entry.0).collect();
         assert_eq!(walked, (0..KEYS).map(key).collect::<Vec<_>>());
     }
-    let cache = Arc::clone(&table.slots.cache);
     drop(table);
     assert_eq!(cache.budget().used(Part::Blocks), 0);
 }
