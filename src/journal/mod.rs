@@ -19,6 +19,8 @@ mod examine_tests;
 mod tests;
 #[cfg(test)]
 mod torn_tests;
+#[cfg(test)]
+mod writer_tests;
 
 pub(crate) use crate::journal::examine::{Met, examine_records};
 pub(crate) use crate::journal::replay::{Diagnosis, End, Record, Records, replay};

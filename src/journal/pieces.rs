@@ -110,3 +110,43 @@ fn written_len(bytes: &[u8]) -> usize {
     }
     left.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::format::codec::usize_to_u64;
+    use crate::fs::ReadAt;
+    use crate::journal::pieces::{PIECE_BYTES, Pieces};
+    use std::io;
+    use std::path::Path;
+
+    /// A long file of ones.
+    #[derive(Debug)]
+    struct Ones;
+
+    impl ReadAt for Ones {
+        fn read_exact_at(&self, buffer: &mut [u8], _offset: u64) -> io::Result<()> {
+            buffer.fill(1);
+            Ok(())
+        }
+
+        fn len(&self) -> u64 {
+            usize_to_u64(64 * PIECE_BYTES)
+        }
+    }
+
+    #[test]
+    fn the_memory_for_a_large_slice_is_let_go_and_that_for_a_piece_is_not() {
+        let mut pieces = Pieces::new(&Ones, Path::new("ones"), u64::MAX);
+        let mut capacity_after = |offset: usize, len: usize| {
+            assert_eq!(pieces.get(usize_to_u64(offset), len).unwrap().map(<[u8]>::len), Some(len));
+            pieces.buffer.capacity()
+        };
+        assert_eq!(capacity_after(0, 10), PIECE_BYTES, "a piece is read, however small the slice");
+        let large = 9 * PIECE_BYTES;
+        assert!(capacity_after(PIECE_BYTES, large) >= large);
+        assert_eq!(capacity_after(20 * PIECE_BYTES, 10), PIECE_BYTES);
+        // Slices that are only a little larger are read into what is there.
+        let larger = capacity_after(30 * PIECE_BYTES, 3 * PIECE_BYTES);
+        assert_eq!(capacity_after(40 * PIECE_BYTES, 10), larger);
+    }
+}

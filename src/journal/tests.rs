@@ -11,14 +11,16 @@ use crate::sync::{Arc, Mutex};
 use std::io;
 use std::path::{Path, PathBuf};
 
-const DATABASE: u64 = 0xdb;
-const FILE: u64 = 7;
+pub(crate) const DATABASE: u64 = 0xdb;
+pub(crate) const FILE: u64 = 7;
 
 /// Bytes in memory that are a file. An append that would pass `room` fails.
 #[derive(Clone, Debug, Default)]
-struct Memory {
-    bytes: Arc<Mutex<Vec<u8>>>,
-    room: Arc<Mutex<Option<usize>>>,
+pub(crate) struct Memory {
+    pub(crate) bytes: Arc<Mutex<Vec<u8>>>,
+    pub(crate) room: Arc<Mutex<Option<usize>>>,
+    /// What was asked of `reserve`, whether there was room or not.
+    pub(crate) reserved: Arc<Mutex<Vec<u64>>>,
 }
 
 impl Append for Memory {
@@ -33,8 +35,12 @@ impl Append for Memory {
         unreachable!("these tests sync nothing")
     }
 
-    fn reserve(&mut self, _bytes: u64) -> io::Result<()> {
-        Ok(())
+    fn reserve(&mut self, bytes: u64) -> io::Result<()> {
+        self.reserved.lock().push(bytes);
+        match *self.room.lock() {
+            Some(room) if bytes > room as u64 => Err(io::ErrorKind::StorageFull.into()),
+            _ => Ok(()),
+        }
     }
 
     fn len(&self) -> u64 {
@@ -66,8 +72,8 @@ impl ReadAt for Read {
 
 /// A journal being made: payloads and where each record ends.
 pub(crate) struct Journal {
-    memory: Memory,
-    writer: JournalWriter,
+    pub(crate) memory: Memory,
+    pub(crate) writer: JournalWriter,
     pub(crate) payloads: Vec<Vec<u8>>,
     pub(crate) ends: Vec<u64>,
 }
@@ -102,7 +108,7 @@ impl Journal {
     }
 }
 
-fn append(writer: &mut JournalWriter, payload: &[u8], synced_upto: u64) -> Result<u64> {
+pub(crate) fn append(writer: &mut JournalWriter, payload: &[u8], synced_upto: u64) -> Result<u64> {
     let mut record = vec![0; HEADER_BYTES];
     record.extend_from_slice(payload);
     let record_type = RecordType::Batch;
@@ -421,27 +427,6 @@ fn a_read_error_is_an_error_and_no_end() {
 }
 
 #[test]
-fn after_a_failed_append_the_writer_refuses_everything() {
-    let memory = Memory::default();
-    *memory.room.lock() = Some(100);
-    let path = PathBuf::from("000007.wal");
-    let mut writer = JournalWriter::new(Box::new(memory.clone()), path, DATABASE, FILE);
-    append(&mut writer, &[7; 20], 0).unwrap();
-    let good = (writer.end(), writer.chain());
-    let first = append(&mut writer, &[8; 60], 0).unwrap_err();
-    assert_eq!((first.kind(), first.offset()), (ErrorKind::DiskFull, Some(52)));
-    // There is room again, but what stands behind the last record is not known.
-    *memory.room.lock() = None;
-    let second = append(&mut writer, b"", 0).unwrap_err();
-    assert_eq!(second.to_string(), first.to_string());
-    assert!(writer.append_marker(0).is_err());
-    assert_eq!((writer.end(), writer.chain()), good);
-    assert_eq!(memory.bytes.lock().len(), 100, "nothing was appended behind the partial record");
-    let (payloads, end) = read(&memory.bytes.lock());
-    assert_eq!((payloads.len(), is_torn(&end)), (1, true));
-}
-
-#[test]
 fn the_diagnosis_names_where_and_how_much() {
     let mut journal = Journal::new();
     journal.put(b"one", 0).put(&noise(100, 1), 0);
@@ -467,4 +452,24 @@ fn the_diagnosis_names_where_and_how_much() {
         }
         Diagnosis::Ended(end) => panic!("{end:?}"),
     }
+}
+
+#[test]
+fn a_walk_knows_where_it_stands() {
+    let mut journal = Journal::new();
+    journal.put(&noise(100, 1), 0).put(&noise(3, 2), 0);
+    let chain = journal.writer.chain();
+    let mut bytes = journal.bytes();
+    let end = bytes.len() as u64;
+    bytes.resize(bytes.len() + 50, 0);
+    bytes.push(7);
+    with_source(&bytes, |source| {
+        let mut records = Records::new(source);
+        assert_eq!((records.offset(), records.chain()), (0, 0));
+        while records.next().unwrap().is_some() {}
+        assert_eq!((records.offset(), records.chain()), (end, chain));
+        assert_eq!(records.written_after(end).unwrap(), 51);
+        assert_eq!(records.written_after(end + 50).unwrap(), 1);
+        assert_eq!(records.written_after(end + 51).unwrap(), 0);
+    });
 }

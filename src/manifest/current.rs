@@ -149,6 +149,11 @@ mod tests {
         refused(&[good.as_slice(), b"\n"].concat());
         refused(&vec![b'x'; 1 << 20]);
         refused(b"CURRENT 00000000\n");
+        let is_too_long = |len| {
+            let sentence = read_bytes(&vec![b'x'; len]).unwrap_err().to_string();
+            sentence.contains("too long")
+        };
+        assert!(!is_too_long(BYTES_MAX) && is_too_long(BYTES_MAX + 1) && is_too_long(1 << 20));
     }
 
     #[test]

@@ -368,5 +368,16 @@ mod tests {
         assert!(next.bytes() > ROTATION_BYTES_MIN, "all of it is live");
         assert!(!next.wants_rotation(), "another one would be as long");
         assert_eq!(load(&disk, Path::new("/"), 3).unwrap().state, state);
+
+        // It is due when it has grown by as much as it was.
+        let snapshot_bytes = next.bytes();
+        let mut next = next;
+        let touch = Edit { keyspaces_dropped: vec![1; 300_000], ..Edit::default() };
+        while next.bytes() <= 2 * snapshot_bytes {
+            assert!(!next.wants_rotation(), "{} of {snapshot_bytes}", next.bytes());
+            next.append(&touch).unwrap();
+        }
+        assert!(next.wants_rotation());
+        assert!(format!("{next:?}").contains("id: 3"));
     }
 }

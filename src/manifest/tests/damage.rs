@@ -7,7 +7,7 @@ use crate::format::limits::FORMAT_VERSION;
 use crate::format::record::{HEADER_BYTES, RecordType};
 use crate::fs::{FileKind, FileSystem, SimulatedFileSystem};
 use crate::journal::{Draft, JournalWriter};
-use crate::manifest::edit::Edit;
+use crate::manifest::edit::{DecodeError, Edit};
 use crate::manifest::load::{Loaded, load};
 use crate::manifest::opening::Opening;
 use crate::manifest::state::State;
@@ -186,7 +186,9 @@ fn records_that_cannot_follow_are_corruption() {
         assert_eq!(kind, ErrorKind::Corruption, "{what}");
         assert!(what.contains(why), "{what}");
     };
+    let offset_of = |records: &[_]| load_bytes(&written(records)).unwrap_err().offset();
     let first = || opening(FORMAT_VERSION);
+    let begin = written(&[first()]).len();
     assert!(load_bytes(&written(&[first(), edit(1, &[])])).is_ok());
     is_refused(&[opening(0), edit(1, &[])], "contradicts its name");
     is_refused(&[edit(1, &[])], "cut off");
@@ -196,6 +198,14 @@ fn records_that_cannot_follow_are_corruption() {
     is_refused(&[first(), first()], "out of its place");
     is_refused(&[first(), (RecordType::Batch, 1, vec![])], "out of its place");
     is_refused(&[first(), edit(1, &[0x81])], "malformed");
+    // Which byte it is: behind a whole fact, or behind a whole edit too.
+    let malformed = [0x82, 1, 7, 0x81];
+    let at = (begin + HEADER_BYTES + 3) as u64;
+    let position = Edit::decode(&malformed).unwrap_err();
+    assert_eq!(position, DecodeError::Malformed { position: 3 });
+    assert_eq!(offset_of(&[first(), edit(1, &malformed)]), Some(at));
+    let behind = at + HEADER_BYTES as u64;
+    assert_eq!(offset_of(&[first(), edit(1, &[]), edit(2, &malformed)]), Some(behind));
     is_refused(&[first(), edit(1, &[0x89, 1, 9])], "contradicts itself: segment 9");
     let (kind, what) = refusal(&[first(), edit(1, &[0xfe, 0])]);
     assert_eq!(kind, ErrorKind::Unsupported);
