@@ -24,9 +24,9 @@ pub(crate) enum Durability {
 pub(crate) struct Settings {
     pub(crate) cache_bytes: u64,
     pub(crate) write_buffer_bytes: u64,
-    /// The step writes too little to fill a write buffer: an engine with one budget for everything
-    /// then gets no more than the others' cache.
-    pub(crate) is_read_only: bool,
+    /// How many write buffers the step fills at the same time, about: an engine with one budget for
+    /// everything gets so many beside the others' cache, and none where a step only reads.
+    pub(crate) write_buffers: u64,
     pub(crate) compression: Compression,
     pub(crate) durability: Durability,
     /// Large values go to files of their own, in the engines that can do it.
@@ -36,7 +36,7 @@ pub(crate) struct Settings {
 impl Settings {
     /// Budget of an engine that counts all its memory: cache and write buffers of the others.
     pub(crate) fn memory_bytes(&self) -> u64 {
-        let write_buffers = if self.is_read_only { 0 } else { 2 * self.write_buffer_bytes };
+        let write_buffers = self.write_buffers * self.write_buffer_bytes;
         (self.cache_bytes + write_buffers).max(self.write_buffer_bytes)
     }
 }
