@@ -2,7 +2,7 @@
 //!
 //! In this order: tables that nobody can see any more are dropped; levels that hold too much give
 //! to the next one, the fullest level first; tables that are mostly tombstones move towards what
-//! they hide, out of level 0 once that is much of what is merged; and runs of level 0 are merged for
+//! they hide, out of level 0 once that may be all of what is merged; and runs of level 0 are merged for
 //! the sake of readers once these have lost as much as that costs. Writers wait for full levels and for
 //! nothing else, so tombstones come second; inside a full level they come first.
 //!
@@ -64,9 +64,6 @@ const EXCESS_WEIGHT: u64 = 5;
 /// What a merge costs for each byte of its inputs, and for each entry.
 const MERGE_NANOS_OF_BYTE: u64 = 1;
 const MERGE_NANOS_OF_ENTRY: u64 = 40;
-
-/// Tombstones of level 0 go down at once if they can hide one in so many of the entries there.
-const HIDDEN_ONE_IN: u64 = 4;
 
 pub(crate) struct Picker<'a> {
     shape: &'a Shape,
@@ -188,9 +185,10 @@ impl<'a> Picker<'a> {
         })
     }
 
-    /// Level 0, if its tombstones hide a good part of all that lies below it. A scan would step over
-    /// each of them and over what it hides, again and again; so this does not wait until the level is
-    /// full.
+    /// Level 0, if it has a tombstone for each entry that lies below it: the merge writes hardly
+    /// anything, and gives all that room back. With fewer it would write again what they do not hide,
+    /// to be hidden by the next ones; there the tombstones wait for the level to be full, or for the
+    /// toll of readers that step over them.
     fn hiding_level0(&self) -> Option<Plan> {
         let runs = self.shape.level(0);
         if !runs.iter().any(|table| self.is_mostly_tombstones(table)) {
@@ -201,8 +199,7 @@ impl<'a> Picker<'a> {
         let is_below = |table: &&Arc<TableFacts>| spans.iter().any(|span| span.touches(table));
         let below = (1..LEVELS).flat_map(|level| self.shape.level(level)).filter(is_below);
         let entries: u64 = below.map(|table| table.entries).sum();
-        let is_worth_it = deletes.saturating_mul(HIDDEN_ONE_IN) >= entries;
-        is_worth_it.then(|| self.level0(Cause::Tombstones)).flatten()
+        (deletes >= entries).then(|| self.level0(Cause::Tombstones)).flatten()
     }
 
     /// Neighbours in the last level, written again in place.

@@ -298,24 +298,24 @@ fn tombstones_go_to_what_they_hide() {
 }
 
 #[test]
-fn level_zero_goes_down_when_it_hides_much() {
+fn level_zero_goes_down_when_it_may_hide_everything() {
     check(&[
         (
-            "three tombstones for ten entries",
-            "L0 1:a-c 1 n=4 del=3\n L6 2:a-z 90\n oldest 9",
+            "ten tombstones for ten entries",
+            "L0 1:a-c 1 n=11 del=10\n L6 2:a-z 90\n oldest 9",
             "merge L0[1] L6[2] to L6 (tombstones)",
         ),
-        ("two are not worth it", "L0 1:a-c 1 n=3 del=2\n L6 2:a-z 90\n oldest 9", "nothing"),
+        ("one entry would be left", "L0 1:a-c 1 n=9 del=9\n L6 2:a-z 90\n oldest 9", "nothing"),
         (
             "all runs of the level count, and go",
-            "L0 2:a-c 1 n=3 del=2; 1:d-f 1 n=9 del=1\n L6 3:a-z 90\n oldest 9",
+            "L0 2:a-c 1 n=9 del=7; 1:d-f 1 n=9 del=3\n L6 3:a-z 90\n oldest 9",
             "merge L0[2 1] L6[3] to L6 (tombstones)",
         ),
-        ("none is mostly tombstones", "L0 1:a-c 1 del=5\n L6 2:a-z 90\n oldest 9", "nothing"),
-        ("a reader needs them", "L0 1:a-c 1 del=9 @3..10\n L6 2:a-z 90\n oldest 9", "nothing"),
+        ("none is mostly tombstones", "L0 1:a-c 1 n=20 del=10\n L6 2:a-z 90\n oldest 9", "nothing"),
+        ("a reader needs them", "L0 1:a-c 1 del=10 @3..10\n L6 2:a-z 90\n oldest 9", "nothing"),
         (
             "all levels count",
-            "L0 1:a-c 1 n=4 del=3\n L5 3:a-c 1\n L6 2:a-z 90\n oldest 9",
+            "L0 1:a-c 1 n=19 del=19\n L5 3:a-c 1\n L6 2:a-z 90\n oldest 9",
             "nothing",
         ),
         (
