@@ -49,6 +49,14 @@ pub(crate) fn flip(court: &mut Court, subjects: &[&Subject], place: &Place, roun
     if outcome == Some(Outcome::Reported) {
         court.silent.push(format!("{case}: a flipped bit is taken for a torn write"));
     }
+    if outcome == Some(Outcome::ReadRefused) && path.extension().is_some_and(|it| it == "sst") {
+        let bytes = subjects[*subject].disk.read(path).unwrap();
+        let block = data_blocks(&bytes).into_iter().find(|block| block.contains(offset));
+        let named = court.names.offset.map(|offset| offset as usize);
+        if block.is_some_and(|block| named != Some(block.start)) {
+            court.silent.push(format!("{case}: the error names offset {named:?}"));
+        }
+    }
 }
 
 /// Cuts a file before this byte.
@@ -106,6 +114,32 @@ fn data_blocks(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
         start = end;
     }
     blocks
+}
+
+/// Puts a block of one table where one of another table stands, at the same offset: of the right form, and of
+/// the same database.
+pub(crate) fn exchange_blocks(court: &mut Court, subject: &Subject) {
+    let tables: Vec<_> = subject
+        .files()
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|it| it == "sst"))
+        .collect();
+    let mut exchanged = 0;
+    for (from, to) in tables.iter().flat_map(|from| tables.iter().map(move |to| (from, to))) {
+        let (source, target) = (subject.disk.read(from).unwrap(), subject.disk.read(to).unwrap());
+        let there = data_blocks(&target);
+        for block in data_blocks(&source).into_iter().filter(|block| there.contains(block)) {
+            let case = format!("block {block:?} of {} in {}", from.display(), to.display());
+            let is_other = source[block.clone()] != target[block.clone()];
+            exchanged += usize::from(is_other);
+            court.judge(subject, case, |disk| {
+                disk.corrupt(to, |bytes| {
+                    bytes[block.clone()].copy_from_slice(&source[block.clone()])
+                });
+            });
+        }
+    }
+    assert!(exchanged > 0, "no two tables have a block at the same place");
 }
 
 /// Swaps data blocks of the same length within a table: each is whole, and in the wrong place.

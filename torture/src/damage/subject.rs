@@ -121,6 +121,23 @@ pub(crate) fn story(seed: u64) -> Story {
     Story { earlier, killed, closed, busy: busy() }
 }
 
+/// Two tables of the same form: the same keys, and values of the same lengths that are others.
+pub(crate) fn twins() -> Subject {
+    let disk = SimulatedFileSystem::with_seed(7);
+    disk.restart_history(false);
+    let db = options(&disk).compression(Compression::None).open("data").unwrap();
+    for round in ["one", "two"] {
+        for number in 0..24 {
+            db.put(format!("k{number:02}"), format!("{round} {number:02}").repeat(8)).unwrap();
+        }
+        db.flush().unwrap();
+    }
+    assert_eq!(db.stats().levels[0].tables, 2, "they are not merged");
+    let states = vec![contents(&db).unwrap()];
+    db.close().unwrap();
+    Subject { name: "twins", disk: disk.copy(), states, memtable_bytes: 64 << 10 }
+}
+
 /// How a case ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
@@ -143,19 +160,22 @@ pub(crate) struct Names {
     pub(crate) errors: u64,
     pub(crate) files: u64,
     pub(crate) offsets: u64,
+    /// Of the last error.
+    pub(crate) offset: Option<u64>,
 }
 
 impl Names {
     fn of(error: &Error) -> Names {
         check(error);
         let (files, offsets) = (error.file().is_some().into(), error.offset().is_some().into());
-        Names { errors: 1, files, offsets }
+        Names { errors: 1, files, offsets, offset: error.offset() }
     }
 
     pub(crate) fn absorb(&mut self, other: Names) {
         self.errors += other.errors;
         self.files += other.files;
         self.offsets += other.offsets;
+        self.offset = other.offset;
     }
 }
 

@@ -3,19 +3,20 @@
 
 use crate::bounds::Bounds;
 use crate::crew;
-use crate::damage::bits::{Place, cut, flip, places, spoil_sectors, swap_blocks};
+use crate::damage::bits::{Place, cut, exchange_blocks, flip, places, spoil_sectors, swap_blocks};
 use crate::damage::court::Court;
 use crate::damage::files::{
     CUTS_ROLLED_BACK_MAX, foreign_files, missing_files, subjects, swapped_files,
 };
-use crate::damage::subject::{Outcome as Ending, Story, Subject, story};
+use crate::damage::subject::{Outcome as Ending, Story, Subject, story, twins};
 use crate::outcome::Outcome;
 use std::sync::OnceLock;
 
 /// One of the chapters about whole files, for one database of a story.
 type Chapter = fn(&Story, &Subject) -> Court;
 
-const CHAPTERS: [Chapter; 5] = [blocks, missing_files, swapped_files, foreign_files, sectors];
+const CHAPTERS: [Chapter; 6] =
+    [blocks, twin_tables, missing_files, swapped_files, foreign_files, sectors];
 
 /// Bits of a byte: after so many rounds every bit of every file was flipped.
 const BITS: u64 = 8;
@@ -76,6 +77,15 @@ impl Book {
 fn blocks(_story: &Story, subject: &Subject) -> Court {
     let mut court = Court::default();
     swap_blocks(&mut court, subject);
+    court
+}
+
+/// Once in a story; the tables of its own databases have blocks of many lengths.
+fn twin_tables(_story: &Story, subject: &Subject) -> Court {
+    let mut court = Court::default();
+    if subject.name == "closed" {
+        exchange_blocks(&mut court, &twins());
+    }
     court
 }
 

@@ -22,7 +22,9 @@ use crate::bounds::Bounds;
 use crate::crew;
 use crate::outcome::Outcome;
 use crate::random::Random;
-use siltstone::{Batch, Compression, Db, Durability, KeyRange, Keyspace, Options, Snapshot};
+use siltstone::{
+    Batch, Compression, Db, Durability, ErrorKind, KeyRange, Keyspace, Options, Snapshot,
+};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -203,6 +205,7 @@ struct Counts {
     unacknowledged_there: u64,
     torn_tails: usize,
     verified: usize,
+    locked_out: usize,
 }
 
 /// A child and what it says.
@@ -353,6 +356,14 @@ fn look(directory: &Path, read_only: bool, book: &mut Book, counts: &mut Counts)
     }
 }
 
+/// The child has it open: neither a writer nor a reader may join it.
+fn nobody_else_gets_in(directory: &Path) {
+    for again in [options(false).open(directory), options(false).open_read_only(directory)] {
+        let error = again.expect_err("the child has the lock");
+        assert_eq!(error.kind(), ErrorKind::Locked, "{error}");
+    }
+}
+
 /// Whether there is a database yet: a child may die before it has made one.
 fn exists(directory: &Path) -> bool {
     directory.join("CURRENT").exists()
@@ -370,12 +381,14 @@ pub(crate) fn run(bounds: &Bounds) -> Outcome {
         .figure("acknowledged_buffered", counts.acknowledged_buffered)
         .figure("unacknowledged_there", counts.unacknowledged_there)
         .figure("torn_tails", counts.torn_tails)
-        .figure("verified", counts.verified);
+        .figure("verified", counts.verified)
+        .figure("locked_out", counts.locked_out);
     outcome.absorb(judged.err());
     if counts.kills >= KILLS_MIN {
         outcome
             .require(counts.inside_open > 0, "nobody died inside an open")
             .require(counts.verified > 0, "nothing was verified")
+            .require(counts.locked_out > 0, "nobody tried the lock")
             .require(counts.acknowledged_synced > 0, "no synced write was acknowledged")
             .require(counts.acknowledged_buffered > 0, "no buffered write was acknowledged");
     }
@@ -403,6 +416,10 @@ fn kill_and_look(bounds: &Bounds, counts: &mut Counts) {
             open_time = opening.elapsed();
             let moment = Instant::now() + Duration::from_millis(60) * part / 1000;
             writer.listen(moment, &mut said, |_| false);
+            if random.below(4) == 0 {
+                nobody_else_gets_in(&directory);
+                counts.locked_out += 1;
+            }
         }
         let said = writer.kill(said);
         book.note(&said, counts);

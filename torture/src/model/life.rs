@@ -12,15 +12,34 @@ impl Run<'_> {
     pub(crate) fn open(&mut self) {
         self.openings += 1;
         let options = self.setup().options().file_system(self.fs.clone());
-        let db = options.open("data").unwrap();
-        assert_eq!(db.keyspaces().unwrap(), self.names());
-        for (index, name) in NAMES.iter().enumerate() {
-            self.slots[index] = self.existing[index].map(|incarnation| {
-                let keyspace = db.keyspace(name).unwrap();
-                Slot { keyspace, incarnation }
-            });
+        let glimpse = (self.openings > 1).then(|| {
+            self.db = Some(options.open_read_only("data").unwrap());
+            self.take_handles();
+            let glimpse = self.found();
+            (self.slots, self.db) = ([None, None, None], None);
+            glimpse
+        });
+        self.db = Some(options.open("data").unwrap());
+        self.take_handles();
+        let refused = [options.open("data"), options.open_read_only("data")];
+        let is_locked =
+            |again: siltstone::Result<_>| again.unwrap_err().kind() == ErrorKind::Locked;
+        assert!(refused.into_iter().all(is_locked), "a writer is alone");
+        if let Some(glimpse) = glimpse {
+            assert!(self.found() == glimpse, "a reader saw something else before the recovery");
         }
-        self.db = Some(db);
+    }
+
+    /// Takes a handle of every keyspace, each of which must be there.
+    fn take_handles(&mut self) {
+        let db = self.db();
+        assert_eq!(db.keyspaces().unwrap(), self.names());
+        let slot = |index: usize| {
+            let keyspace =
+                |incarnation| Slot { keyspace: db.keyspace(NAMES[index]).unwrap(), incarnation };
+            self.existing[index].map(keyspace)
+        };
+        self.slots = std::array::from_fn(slot);
     }
 
     /// Lets go of everything that keeps the database open.

@@ -6,13 +6,11 @@
 //! are deaths of the process, so that exactly one state may be found.
 
 use crate::model::coverage::{Coverage, add};
+use crate::model::expect::{Map, Written, assert_scan, assert_value, entry};
 use crate::model::keys::value;
 use crate::random::Random;
 use siltstone::fs::{CrashProfile, SimulatedFileSystem};
-use siltstone::{
-    Background, Batch, Compression, Db, Durability, FilterKind, Iter, Options, Slice, Snapshot,
-};
-use std::collections::BTreeMap;
+use siltstone::{Background, Batch, Compression, Db, Durability, FilterKind, Options, Snapshot};
 use std::ops::Bound;
 
 /// Operations of one life.
@@ -26,11 +24,6 @@ const STEPS_MAX: u64 = 40;
 
 /// Snapshots held at a time.
 const SNAPSHOTS_MAX: usize = 3;
-
-/// The number of a write, and the length of its value: `value` makes the bytes of both.
-type Written = (u64, usize);
-
-type Map = BTreeMap<Vec<u8>, Written>;
 
 struct Life {
     random: Random,
@@ -95,39 +88,6 @@ fn key(number: u64) -> Vec<u8> {
     key
 }
 
-fn entry((key, written): (&Vec<u8>, &Written)) -> (Vec<u8>, Vec<u8>) {
-    (key.clone(), value(written.0, written.1).to_vec())
-}
-
-fn assert_entry(
-    found: Option<siltstone::Result<(Slice, Slice)>>,
-    expected: Option<(&Vec<u8>, &Written)>,
-) {
-    let found = found.transpose().unwrap();
-    let found = found.map(|(key, value)| (key.to_vec(), value.to_vec()));
-    assert!(found == expected.map(entry), "found {found:?}, expected {expected:?}");
-}
-
-fn assert_scan(
-    mut iter: Iter,
-    map: &Map,
-    bounds: (Bound<&[u8]>, Bound<&[u8]>),
-    from_back: bool,
-    steps: usize,
-) {
-    let mut expected = map.range::<[u8], _>(bounds);
-    for _ in 0..steps {
-        let (found, expected) = match from_back {
-            true => (iter.next_back(), expected.next_back()),
-            false => (iter.next(), expected.next()),
-        };
-        assert_entry(found, expected);
-        if expected.is_none() {
-            return;
-        }
-    }
-}
-
 impl Life {
     fn db(&self) -> &Db {
         self.db.as_ref().expect("open but while it is being opened")
@@ -135,6 +95,12 @@ impl Life {
 
     fn open(&mut self) {
         let options = self.options.clone().file_system(self.disk.clone());
+        if self.writes > 0 {
+            // Before anybody recovers it.
+            self.db = Some(options.open_read_only("data").unwrap());
+            self.check_everything();
+            self.db = None;
+        }
         self.db = Some(options.open("data").unwrap());
     }
 
@@ -227,9 +193,7 @@ impl Life {
             // Never written.
             key.push(b'!');
         }
-        let found = self.db().get(&key).unwrap();
-        let expected = self.map.get(&key).map(|written| value(written.0, written.1));
-        assert!(found.as_deref() == expected.as_deref(), "{key:?}: {found:?}, not {expected:?}");
+        assert_value(&key, self.db().get(&key).unwrap(), self.map.get(&key));
     }
 
     fn scan(&mut self) {
@@ -280,9 +244,7 @@ impl Life {
         }
         let (key, index) = (self.any_key(), self.random.index(self.snapshots.len()));
         let (snapshot, map) = &self.snapshots[index];
-        let found = snapshot.get(&key).unwrap();
-        let expected = map.get(&key).map(|written| value(written.0, written.1));
-        assert!(found.as_deref() == expected.as_deref(), "{key:?}: {found:?}, not {expected:?}");
+        assert_value(&key, snapshot.get(&key).unwrap(), map.get(&key));
         let bounds = (Bound::Included(key.as_slice()), Bound::Unbounded);
         assert_scan(snapshot.range(bounds), map, bounds, false, STEPS_MAX as usize);
     }
@@ -294,7 +256,10 @@ impl Life {
                 let (start, end) = (self.any_key(), self.any_key());
                 self.db().compact(start.as_slice()..end.as_slice()).unwrap();
             }
-            2 => self.db().compact(..).unwrap(),
+            2 => {
+                self.db().compact(..).unwrap();
+                assert_eq!(self.db().stats().levels[0].tables, 0, "all of it goes down");
+            }
             3 => self.db().wait_idle().unwrap(),
             4 => self.db().verify().unwrap().into_result().unwrap(),
             5..8 => self.check_everything(),

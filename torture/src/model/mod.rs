@@ -5,10 +5,13 @@
 //! `held` open, `life`), with memtables, blocks and tables so small that a few hundred keys fill several
 //! levels, and is held against maps that remember every moment (`world`). What the cases reached is
 //! counted, and must be enough (`coverage`). Between them come long lives of single operations on larger
-//! trees (`long`).
+//! trees (`long`), a few keys with hundreds of versions each (`histories`), and tables of thousands of blocks
+//! (`wide`); what these must find is in `expect`.
 
 mod coverage;
+mod expect;
 mod held;
+mod histories;
 mod keys;
 mod life;
 mod long;
@@ -18,6 +21,7 @@ mod run;
 mod suite;
 #[cfg(test)]
 mod tests;
+mod wide;
 mod world;
 
 pub(crate) use crate::model::suite::{meta, model};

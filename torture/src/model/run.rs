@@ -354,6 +354,12 @@ impl<'a> Run<'a> {
         let mut batch = Batch::new();
         batch.put(&key, "lost").put_in(stale, &key, "lost");
         is_gone(self.db().write(batch).unwrap_err());
+        for slot in self.slots.iter().flatten() {
+            // Also if there is another one of that name.
+            let mut batch = Batch::new();
+            batch.put_in(&slot.keyspace, &key, "lost").put_in(stale, &key, "lost");
+            is_gone(self.db().write(batch).unwrap_err());
+        }
         let expected = self.chronicle.now.map(0).get(&key).map(|value| value.to_vec());
         assert_eq!(self.db().get(&key).unwrap().map(|value| value.to_vec()), expected);
         add(&self.coverage.stale_writes_refused, 1);
@@ -363,6 +369,7 @@ impl<'a> Run<'a> {
         let Span::Bounds(start, end) = span else { unreachable!("a compaction has no prefixes") };
         with_range!(start, end, range => self.db().compact(range)).unwrap();
         if matches!((start, end), (Bound::Unbounded, Bound::Unbounded)) {
+            assert_eq!(self.db().stats().levels[0].tables, 0, "all of it goes down");
             self.chronicle.commit(true);
         }
     }
@@ -377,6 +384,8 @@ impl<'a> Run<'a> {
         assert_eq!(stats.snapshots, self.snapshots.len());
         assert!(stats.memtables >= 1 && stats.visible_seqno >= self.last_seqno, "{stats:?}");
         assert!(stats.levels.iter().all(|it| it.deletes <= it.entries), "{stats:?}");
+        let entries: u64 = stats.levels.iter().map(|level| level.entries).sum();
+        assert!(stats.raw_bytes >= entries, "no key is empty: {stats:?}");
         self.last_seqno = stats.visible_seqno;
     }
 }

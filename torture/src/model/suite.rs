@@ -3,9 +3,11 @@
 use crate::bounds::Bounds;
 use crate::crew;
 use crate::model::coverage::Coverage;
+use crate::model::histories;
 use crate::model::long::{self, live};
 use crate::model::ops::{Case, Op, any_case, any_setup};
 use crate::model::run::run;
+use crate::model::wide;
 use crate::outcome::Outcome;
 use crate::random::Random;
 use crate::seeds;
@@ -19,6 +21,8 @@ struct Sum {
     coverage: Coverage,
     operations: u64,
     long_lives: u64,
+    histories: u64,
+    wide_trees: u64,
 }
 
 /// One in so many cases has threads in the background; the others are driven step by step.
@@ -26,6 +30,10 @@ const THREADED_EVERY: u64 = 3;
 
 /// One in so many cases is a long life: it takes about as long as all others together.
 const LONG_EVERY: u64 = 64;
+
+/// One in so many is a history, or a wide tree.
+const HISTORY_EVERY: u64 = 32;
+const WIDE_EVERY: u64 = 256;
 
 fn runner(seed: u64) -> TestRunner {
     let mut random = Random::new(seed);
@@ -53,6 +61,14 @@ pub(crate) fn model(bounds: &Bounds) -> Outcome {
             sum.long_lives += 1;
             return live(seed, &sum.coverage);
         }
+        if seed % HISTORY_EVERY == 2 {
+            sum.histories += 1;
+            return histories::tell(seed, &sum.coverage);
+        }
+        if seed % WIDE_EVERY == 3 {
+            sum.wide_trees += 1;
+            return wide::grow(seed, &sum.coverage);
+        }
         let case = case_of(seed, seed.is_multiple_of(THREADED_EVERY));
         sum.operations += case.ops.len() as u64;
         run(&case, &sum.coverage);
@@ -60,17 +76,24 @@ pub(crate) fn model(bounds: &Bounds) -> Outcome {
     let (mut outcome, coverage) = (Outcome::new(), Coverage::default());
     haul.sums.iter().for_each(|sum| coverage.absorb(&sum.coverage));
     let long_lives: u64 = haul.sums.iter().map(|sum| sum.long_lives).sum();
+    let histories: u64 = haul.sums.iter().map(|sum| sum.histories).sum();
+    let wide_trees: u64 = haul.sums.iter().map(|sum| sum.wide_trees).sum();
     outcome
         .figure("cases", haul.cases)
         .figure("operations", haul.sums.iter().map(|sum| sum.operations).sum::<u64>())
         .figure("long_lives", long_lives)
         .figure("long_operations", long_lives * long::OPERATIONS)
+        .figure("histories", histories)
+        .figure("wide_trees", wide_trees)
         .figure("flushes", coverage.flushes.get())
         .figure("compactions", coverage.compactions.get())
         .figure("levels", coverage.levels.get())
         .figure("power_cuts", coverage.crashes.get());
     if haul.cases > 300 && haul.failures.is_empty() {
-        outcome.require(long_lives > 0, "no life was long");
+        outcome
+            .require(long_lives > 0, "no life was long")
+            .require(histories > 0, "no history was told")
+            .require(wide_trees > 0, "no tree was wide");
         outcome.absorb(crew::judge(|| coverage.assert_complete()).err());
     }
     for (number, what) in &haul.failures {
