@@ -30,6 +30,8 @@ struct Run {
     outcomes: Vec<Ending>,
     /// What the calls of `flush` answered.
     flushes: Vec<Option<ErrorKind>>,
+    /// Commits before the last `sync` that went well: of these, what was refused stays away.
+    settled: usize,
 }
 
 fn key(commit: usize) -> String {
@@ -43,7 +45,7 @@ fn run(seed: u64, trigger: Trigger, fault: Fault) -> Run {
     let faults = FaultFileSystem::new(disk.clone());
     let db = options(LintFileSystem::new(faults.clone()), seed).open(HOME).unwrap();
     faults.set(trigger, fault);
-    let mut run = Run { disk, faults, outcomes: Vec::new(), flushes: Vec::new() };
+    let mut run = Run { disk, faults, outcomes: Vec::new(), flushes: Vec::new(), settled: 0 };
     for commit in 0..COMMITS {
         let durability =
             if (commit + seed).is_multiple_of(3) { Durability::Sync } else { Durability::Buffered };
@@ -56,6 +58,10 @@ fn run(seed: u64, trigger: Trigger, fault: Fault) -> Run {
         });
         if commit % 12 == 11 {
             run.flushes.push(db.flush().err().map(|error| error.kind()));
+        }
+        let was_refused = matches!(run.outcomes.last(), Some(Ending::Failed(_)));
+        if was_refused && (commit + seed).is_multiple_of(2) && db.sync().is_ok() {
+            run.settled = run.outcomes.len();
         }
         run.check_visible(&db);
     }
@@ -114,6 +120,7 @@ impl Run {
         for (commit, outcome) in self.outcomes.iter().enumerate().filter(|(at, _)| found[*at]) {
             let is_last = acknowledged[..present].last().is_none_or(|&last| last < commit);
             let is_failed = matches!(outcome, Ending::Failed(_));
+            assert!(!is_failed || commit >= self.settled, "{commit} came back: {}", context());
             assert!(!is_failed || is_last, "{commit} was refused, yet it is there: {}", context());
         }
     }
@@ -137,12 +144,51 @@ fn trigger(operation: Operation, kind: FileKind, nth: u64, sticky: bool) -> Trig
     if sticky { trigger.sticky() } else { trigger }
 }
 
-/// The suite `fsyncgate`: every sync fails once and for good, for every kind of file, and then the power
-/// goes.
+/// An open while syncs of directories fail, and a power cut behind what it let happen.
+fn open_without_directories(seed: u64, nth: u64, sticky: bool) -> bool {
+    let disk = SimulatedFileSystem::with_seed(seed);
+    let faults = FaultFileSystem::new(disk.clone());
+    let home = |faults: &FaultFileSystem| options(faults.clone(), seed).open(HOME);
+    let db = home(&faults).unwrap();
+    let count = 1 + (seed % 7) as usize;
+    (0..count).for_each(|commit| db.put(key(commit), "there").unwrap());
+    drop(db);
+    let trigger = Trigger::on(Operation::SyncDir).nth(nth);
+    faults.set(if sticky { trigger.sticky() } else { trigger }, Fault::Io);
+    let opened = home(&faults);
+    let after = opened.as_ref().is_ok_and(|db| db.put(key(count), "there").is_ok());
+    let is_hit = !faults.hits().is_empty();
+    assert!(!(is_hit && sticky && after), "a name that is not durable is no place to write to");
+    drop(opened);
+    let cut = disk.crash(CrashProfile::StrictPosix, seed);
+    let db = options(LintFileSystem::new(cut), seed).open(HOME).unwrap();
+    let found = shown(&db, &Keys::new())[""].len();
+    let least = count + usize::from(after);
+    assert!((least..=count + 1).contains(&found), "{found} of {least} commits are left");
+    is_hit
+}
+
+/// The suite `fsyncgate`: every sync fails once and for good, for every kind of file and for directories,
+/// and appends do; and then the power goes.
 pub(crate) fn fsyncgate(bounds: &Bounds) -> Outcome {
     const KINDS: [FileKind; 3] = [FileKind::Wal, FileKind::Manifest, FileKind::Table];
     const FAULTS: [Fault; 3] = [Fault::Io, Fault::Late, Fault::Interrupted];
-    let haul = crew::run(bounds, u64::MAX, |number, sum: &mut [u64; 4]| {
+    const APPEND_FAULTS: [Fault; 4] = [Fault::Late, Fault::Io, Fault::ShortWrite, Fault::NoSpace];
+    let haul = crew::run(bounds, u64::MAX, |number, sum: &mut [u64; 6]| {
+        if number % 8 == 7 {
+            let (sticky, rest) = (number / 8 % 2 == 1, number / 16);
+            let seed = bounds.seed.wrapping_add(rest / 8);
+            sum[4] += u64::from(open_without_directories(seed, rest % 8, sticky));
+            return;
+        }
+        if number % 8 == 6 {
+            let (fault, rest) = (APPEND_FAULTS[(number / 8 % 4) as usize], number / 32);
+            let (nth, seed) = (rest % 24, bounds.seed.wrapping_add(rest / 24));
+            let run = run(seed, trigger(Operation::Append, FileKind::Wal, nth, false), fault);
+            sum[5] += u64::from(run.settled > 0);
+            return;
+        }
+        let number = number / 8 * 6 + number % 8;
         let (kind, rest) = (KINDS[(number % 3) as usize], number / 3);
         let (fault, rest) = (FAULTS[(rest % 3) as usize], rest / 3);
         let (sticky, rest) = (rest % 2 == 1, rest / 2);
@@ -165,12 +211,16 @@ pub(crate) fn fsyncgate(bounds: &Bounds) -> Outcome {
         .figure("hit", sum(0))
         .figure("uncertain", sum(1))
         .figure("poisoned", sum(2))
-        .figure("tables_written_again", sum(3));
+        .figure("tables_written_again", sum(3))
+        .figure("directories_hit", sum(4))
+        .figure("refused_and_settled", sum(5));
     if haul.cases > 100 {
         outcome
             .require(sum(0) > haul.cases / 4, "few syncs failed")
             .require(sum(1) > 0 && sum(2) > 0, "no failed sync stopped the writes")
-            .require(sum(3) > 0, "no table was written again");
+            .require(sum(3) > 0, "no table was written again")
+            .require(sum(4) > 0, "no sync of a directory failed")
+            .require(sum(5) > 0, "no refused commit was settled");
     }
     outcome.absorb(haul.failures.into_iter().map(|(number, what)| format!("{number}: {what}")));
     outcome

@@ -5,12 +5,15 @@ use crate::crash::oracle::{Candidates, Keys, check_report, shown, summary};
 use crate::crash::story::{Contents, HOME, Story, options};
 use crate::crew;
 use siltstone::fs::{CrashProfile, LintFileSystem, SimulatedFileSystem};
-use siltstone::{Db, ErrorKind, Recovery};
+use siltstone::{Db, ErrorKind, Reason, Recovery};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::RangeInclusive;
 
 /// The key that is written after a recovery, to see that life goes on.
 const WRITTEN_AFTER: &str = "~after";
+
+/// One in so many different disks is opened by a reader first.
+const GLIMPSE_EVERY: usize = 4;
 
 /// How much is tried.
 #[derive(Clone, Copy, Debug)]
@@ -216,12 +219,30 @@ impl Sweep<'_> {
         self.hits.points_in_time += 1;
     }
 
+    /// What somebody sees who opens it to read only, before anybody recovers it: nothing is written then.
+    fn glimpse(&self, disk: &SimulatedFileSystem) -> Contents {
+        let before = disk.fingerprint();
+        let contents = match options(disk.clone(), 1).open_read_only(HOME) {
+            Ok(db) => shown(&db, &self.keys),
+            // Nothing was created yet: a writer would begin.
+            Err(error) if *error.reason() == Reason::NotADatabase => {
+                Contents::from([(String::new(), BTreeMap::new())])
+            }
+            Err(error) => panic!("a reader is refused: {error}"),
+        };
+        assert_eq!(disk.fingerprint(), before, "a reader has changed something");
+        contents
+    }
+
     /// Opens what is left, looks at everything, writes, and opens again and again.
     fn recover(&mut self, disk: SimulatedFileSystem, burnt: Vec<String>) -> Recovered {
         let tables = directory::ending(&disk, ".sst");
+        let glimpse = self.known.len().is_multiple_of(GLIMPSE_EVERY).then(|| self.glimpse(&disk));
         let db = open(&disk);
         let opened = disk.history_len();
         let contents = shown(&db, &self.keys);
+        let is_same = glimpse.is_none_or(|glimpse| glimpse == contents);
+        assert!(is_same, "a reader saw something else before, not {}", summary(&contents));
         db.verify().unwrap().into_result().unwrap();
         directory::check_tidy(&disk, &db);
         let report = db.recovery_report();

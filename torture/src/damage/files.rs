@@ -1,7 +1,7 @@
 //! Damage to whole files: cut, missing, swapped, of another time or another database.
 
 use crate::damage::court::Court;
-use crate::damage::subject::{Story, Subject, story as tell};
+use crate::damage::subject::{Outcome, Story, Subject, story as tell};
 use siltstone::fs::SimulatedFileSystem;
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,10 @@ pub(crate) fn missing_files(_story: &Story, subject: &Subject) -> Court {
     let mut court = Court::default();
     for path in subject.files() {
         let case = format!("without {}", path.display());
-        court.judge(subject, case, |disk| remove(disk, &path));
+        let ending = court.judge(subject, case.clone(), |disk| remove(disk, &path));
+        if ending == Some(Outcome::Reported) {
+            court.silent.push(format!("{case}: a file that is gone is taken for a torn write"));
+        }
     }
     court
 }

@@ -2,7 +2,10 @@
 
 use crate::random::Random;
 use siltstone::fs::SimulatedFileSystem;
-use siltstone::{Background, Batch, Compression, Db, Durability, Error, ErrorKind, Options, Slice};
+use siltstone::{
+    Background, Batch, Compression, Db, Durability, Error, ErrorKind, Options, Recovery, Slice,
+    Verify,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -205,12 +208,18 @@ impl Subject {
             Err(error) => {
                 let names = Names::of(&error);
                 assert_eq!(disk.fingerprint(), before, "a failed open changes nothing: {error}");
+                assert!(is_seen(&disk), "verification sees nothing of this: {error}");
+                self.judge_point_in_time(&disk);
                 return (Outcome::OpenRefused, names);
             }
         };
         let found = match contents(&db) {
             Ok(found) => found,
-            Err(error) => return (Outcome::ReadRefused, Names::of(&error)),
+            Err(error) => {
+                let is_told = !db.verify().unwrap().is_clean();
+                assert!(is_told, "verification sees nothing of this: {error}");
+                return (Outcome::ReadRefused, Names::of(&error));
+            }
         };
         let is_reported = !db.recovery_report().is_clean();
         let outcome = match self.states.iter().position(|state| *state == found) {
@@ -221,6 +230,31 @@ impl Subject {
         };
         (outcome, Names::default())
     }
+}
+
+impl Subject {
+    /// A recovery up to a point in time drops what is behind the damage in the log. It may refuse; it may not
+    /// go on.
+    fn judge_point_in_time(&self, disk: &SimulatedFileSystem) {
+        let is_log = |path: &PathBuf| path.extension().is_some_and(|it| it == "wal");
+        let is_same = |path: &PathBuf| disk.read(path) == self.disk.read(path);
+        if !self.files().iter().all(|path| is_log(path) || is_same(path)) {
+            return;
+        }
+        let options = options(disk).memtable_bytes(self.memtable_bytes);
+        let Ok(db) = options.recovery(Recovery::PointInTime).open("data") else { return };
+        let Ok(found) = contents(&db) else { return };
+        let is_known = found.is_empty() || self.states.contains(&found);
+        assert!(is_known, "up to a point in time: {:?}", first_difference(&found, self));
+        assert!(!db.recovery_report().is_clean(), "what was dropped is told");
+    }
+}
+
+/// Whether a verification of what is not open tells of damage.
+fn is_seen(disk: &SimulatedFileSystem) -> bool {
+    // A directory without a database is no database to verify.
+    let report = Verify::new().file_system(disk.clone()).run("data");
+    report.map_or(true, |report| !report.is_clean())
 }
 
 fn first_difference(found: &Map, subject: &Subject) -> Option<String> {

@@ -9,7 +9,9 @@ use crate::model::expect::{Map, Written, assert_entry, assert_scan, assert_value
 use crate::model::keys::{KEY_BYTES_MAX, value};
 use crate::random::Random;
 use siltstone::fs::SimulatedFileSystem;
-use siltstone::{Background, Batch, Compression, Db, FilterKind, Options, Snapshot};
+use siltstone::{
+    Background, Batch, Compression, Db, FilterKind, Keyspace, Options, Reason, Snapshot,
+};
 use std::ops::Bound;
 
 /// Operations of one history.
@@ -21,12 +23,18 @@ const KEYS: [&[u8]; 7] = [b"\0", b"k", b"k\0", b"k\0\0", b"k\xff", b"l", b"\xff\
 /// Snapshots held at a time.
 const SNAPSHOTS_MAX: usize = 250;
 
+/// Entries of a keyspace that is only read, so that the cache is full and keeps parts of blocks.
+const NOISE_ENTRIES: u64 = 12_000;
+const NOISE_BYTES: usize = 110;
+
 /// A value of more than this does not fit into 16 bits.
 const LONG_VALUE_BYTES: usize = 66_000;
 
 struct History {
     random: Random,
+    options: Options,
     db: Db,
+    noise: Keyspace,
     map: Map,
     snapshots: Vec<(Snapshot, Map)>,
     last_range: (usize, usize),
@@ -38,14 +46,18 @@ pub(crate) fn tell(seed: u64, coverage: &Coverage) {
     let mut random = Random::new(seed);
     let disk = SimulatedFileSystem::with_seed(random.next());
     disk.restart_history(false);
-    let db = any_options(&mut random).file_system(disk).open("data").unwrap();
+    let options = any_options(&mut random).file_system(disk);
+    let db = options.clone().open("data").unwrap();
     let (map, snapshots, last_range) = (Map::new(), Vec::new(), (0, KEYS.len() - 1));
-    let mut history = History { random, db, map, snapshots, last_range, writes: 0 };
+    let noise = db.keyspace("noise").unwrap();
+    let mut history = History { random, options, db, noise, map, snapshots, last_range, writes: 0 };
+    history.make_noise();
     for _ in 0..OPERATIONS {
         history.operate();
     }
     history.upkeep(|db| db.compact(..));
     coverage.count(&history.db.stats());
+    history.end();
 }
 
 fn any_options(random: &mut Random) -> Options {
@@ -54,7 +66,7 @@ fn any_options(random: &mut Random) -> Options {
         _ => Background::Stepped { seed: random.next() },
     };
     Options::new()
-        .memory(1 << (20 + random.below(3)))
+        .memory(1 << (20 + random.below(2)))
         .memtable_bytes(32 << (10 + random.below(3)))
         .block_bytes(256 << random.below(4))
         .table_bytes(32 << (10 + random.below(3)))
@@ -77,7 +89,17 @@ impl History {
         (self.writes, len)
     }
 
+    fn make_noise(&self) {
+        for number in 0..NOISE_ENTRIES {
+            self.noise.put(noise_key(number), &*value(number, NOISE_BYTES)).unwrap();
+        }
+        self.db.flush().unwrap();
+    }
+
     fn operate(&mut self) {
+        let number = self.random.below(NOISE_ENTRIES);
+        let found = self.noise.get(noise_key(number)).unwrap();
+        assert_eq!(found.as_deref(), Some(&*value(number, NOISE_BYTES)));
         match self.random.below(200) {
             0..80 => self.put(),
             80..96 => self.delete(),
@@ -145,11 +167,28 @@ impl History {
         self.db.write(batch).unwrap();
     }
 
+    /// A handle of a database that was closed is not one of its next opening, though the numbers are the same.
+    fn end(self) {
+        let History { db, noise, options, snapshots, map, .. } = self;
+        db.close().unwrap();
+        drop((db, snapshots));
+        let db = options.open("data").unwrap();
+        let mut batch = Batch::new();
+        batch.put("k", "lost").put_in(&noise, "k", "lost");
+        let error = db.write(batch).unwrap_err();
+        assert_eq!(*error.reason(), Reason::KeyspaceGone, "{error}");
+        look(&db.snapshot(), &map);
+    }
+
     fn upkeep(&mut self, call: impl FnOnce(&Db) -> siltstone::Result<()>) {
         call(&self.db).unwrap();
         self.snapshots.iter().for_each(|(snapshot, map)| look(snapshot, map));
         look(&self.db.snapshot(), &self.map);
     }
+}
+
+fn noise_key(number: u64) -> String {
+    format!("{number:06}")
 }
 
 /// Reads everything in every way.
@@ -170,5 +209,10 @@ fn look(snapshot: &Snapshot, map: &Map) {
         cursor.seek(key);
         let before = map.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(key))).next_back();
         assert_entry(owned(cursor.prev().unwrap()), before);
+        // The other way round the search begins behind all versions of the key.
+        for end in [Bound::Included(key), Bound::Excluded(key)] {
+            let bounds = (Bound::Unbounded, end);
+            assert_scan(snapshot.range(bounds), map, bounds, true, 2);
+        }
     }
 }

@@ -72,6 +72,14 @@ impl Run<'_> {
         for slot in self.slots.iter().flatten() {
             is_closed(slot.keyspace.get("a").err().map(|error| error.kind()));
         }
+        // One that has given everything has ended.
+        for held in self.iters.iter_mut().filter(|held| !held.rest.is_empty()) {
+            let next = held.iter.next();
+            is_closed(next.and_then(|entry| entry.err()).map(|error| error.kind()));
+        }
+        for held in &mut self.cursors {
+            is_closed(held.cursor.next().err().map(|error| error.kind()));
+        }
         for (snapshot, _) in &self.snapshots {
             is_closed(snapshot.get("a").err().map(|error| error.kind()));
         }

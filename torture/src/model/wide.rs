@@ -4,7 +4,7 @@ use crate::model::coverage::Coverage;
 use crate::model::expect::{Map, assert_scan, assert_value};
 use crate::model::keys::value;
 use crate::random::Random;
-use siltstone::fs::SimulatedFileSystem;
+use siltstone::fs::{CrashProfile, SimulatedFileSystem};
 use siltstone::{Background, Batch, Compression, Db, Options};
 use std::ops::Bound;
 
@@ -12,6 +12,7 @@ use std::ops::Bound;
 const ENTRIES: u64 = 8_000;
 const BLOCK_BYTES: usize = 256;
 const VALUE_BYTES: usize = 230;
+const LONG_VALUE_BYTES: usize = 1_300_000;
 
 const BATCH_ENTRIES: u64 = 100;
 
@@ -25,14 +26,14 @@ pub(crate) fn grow(seed: u64, coverage: &Coverage) {
     let disk = SimulatedFileSystem::with_seed(random.next());
     disk.restart_history(false);
     let options = Options::new()
-        .file_system(disk)
-        .memory(1 << (21 + random.below(3)))
+        .file_system(disk.clone())
+        .memory(1 << (23 + random.below(2)))
         .memtable_bytes(1 << 20)
         .block_bytes(BLOCK_BYTES)
         .table_bytes(64 << 20)
         .compression(*random.choose(&[Compression::None, Compression::Zstd(1)]))
         .background(Background::Stepped { seed: random.next() });
-    let (db, mut map) = (options.open("data").unwrap(), Map::new());
+    let (db, mut map) = (options.clone().open("data").unwrap(), Map::new());
     let mut number = 0;
     while number < ENTRIES {
         let mut batch = Batch::new();
@@ -62,6 +63,20 @@ pub(crate) fn grow(seed: u64, coverage: &Coverage) {
         }
     }
     db.flush().unwrap();
+    read(&db, &map, &mut random);
+    // A record longer than what a replay reads at once.
+    for len in [0, 1, LONG_VALUE_BYTES] {
+        number += 1;
+        let key = key(random.below(ENTRIES));
+        db.put(&key, value(number, len)).unwrap();
+        map.insert(key, (number, len));
+    }
+    coverage.count(&db.stats());
+    let disk = disk.crash(CrashProfile::Kill, 0);
+    disk.restart_history(false);
+    drop(db);
+    let db = options.file_system(disk).open("data").unwrap();
+    assert!(db.recovery_report().replayed_bytes > LONG_VALUE_BYTES as u64, "it is in the log");
     read(&db, &map, &mut random);
     coverage.count(&db.stats());
 }

@@ -22,7 +22,7 @@ const ROUNDS: u64 = 400;
 const BURSTS: u64 = 10;
 
 /// Longer than any case takes, by far.
-const HANG: Duration = Duration::from_secs(20);
+const HANG: Duration = Duration::from_secs(8);
 
 /// What the cases came to.
 #[derive(Default)]

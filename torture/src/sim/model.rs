@@ -34,7 +34,7 @@ impl States {
                 // A new record is durable, and so is the link over what failed before it.
                 self.uncertain.clear();
             }
-            self.settle();
+            self.known.drain(..self.known.len() - 1);
         }
     }
 
@@ -43,9 +43,10 @@ impl States {
         self.uncertain.push(next);
     }
 
-    /// Everything that was acknowledged is durable.
+    /// Everything that was acknowledged is durable, and what was refused stays away.
     pub(crate) fn settle(&mut self) {
         self.known.drain(..self.known.len() - 1);
+        self.uncertain.clear();
     }
 
     /// Whether a crash may leave this. If nothing that was written can be lost, only the last state.
