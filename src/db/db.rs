@@ -205,7 +205,8 @@ impl Db {
     /// Snapshots still read it; handles of it get an error. Returns whether there was one.
     ///
     /// # Errors
-    /// As [`put`](Db::put).
+    /// As [`put`](Db::put). If it came when only the name was left to be forgotten, the keyspace is gone, and
+    /// a call that goes well frees the name.
     pub fn drop_keyspace(&self, name: &str) -> Result<bool> {
         self.engine().drop_keyspace(name)
     }

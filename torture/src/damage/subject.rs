@@ -3,8 +3,8 @@
 use crate::random::Random;
 use siltstone::fs::SimulatedFileSystem;
 use siltstone::{
-    Background, Batch, Compression, Db, Durability, Error, ErrorKind, Options, Recovery, Slice,
-    Verify,
+    Background, Batch, Compression, Damage, Db, Durability, Error, ErrorKind, Options, Recovery,
+    Slice, Verify,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -208,7 +208,7 @@ impl Subject {
             Err(error) => {
                 let names = Names::of(&error);
                 assert_eq!(disk.fingerprint(), before, "a failed open changes nothing: {error}");
-                assert!(is_seen(&disk), "verification sees nothing of this: {error}");
+                assert!(is_seen(&disk, &error), "verification sees nothing of this: {error}");
                 self.judge_point_in_time(&disk);
                 return (Outcome::OpenRefused, names);
             }
@@ -250,11 +250,12 @@ impl Subject {
     }
 }
 
-/// Whether a verification of what is not open tells of damage.
-fn is_seen(disk: &SimulatedFileSystem) -> bool {
+/// Whether a verification of what is not open tells of damage in the file that an error names.
+fn is_seen(disk: &SimulatedFileSystem, error: &Error) -> bool {
     // A directory without a database is no database to verify.
     let report = Verify::new().file_system(disk.clone()).run("data");
-    report.map_or(true, |report| !report.is_clean())
+    let is_named = |damage: &Damage| Some(&*damage.file) == error.file();
+    report.map_or(true, |report| report.damages.iter().any(is_named))
 }
 
 fn first_difference(found: &Map, subject: &Subject) -> Option<String> {

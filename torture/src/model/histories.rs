@@ -112,7 +112,8 @@ impl History {
                 let index = self.random.index(self.snapshots.len());
                 self.snapshots.swap_remove(index);
             }
-            184..196 if !self.snapshots.is_empty() => {
+            184..192 if !self.snapshots.is_empty() => self.glance(),
+            192..196 if !self.snapshots.is_empty() => {
                 let index = self.random.index(self.snapshots.len());
                 let (snapshot, map) = &self.snapshots[index];
                 look(snapshot, map);
@@ -180,8 +181,23 @@ impl History {
         look(&db.snapshot(), &map);
     }
 
+    /// One key at some moments.
+    fn glance(&mut self) {
+        let key = self.any_key();
+        for _ in 0..6 {
+            let (snapshot, map) = &self.snapshots[self.random.index(self.snapshots.len())];
+            assert_value(key, snapshot.get(key).unwrap(), map.get(key));
+        }
+    }
+
     fn upkeep(&mut self, call: impl FnOnce(&Db) -> siltstone::Result<()>) {
         call(&self.db).unwrap();
+        // Gets alone, from the oldest on: of a block that nothing has read, the cache keeps what they read.
+        for (snapshot, map) in &self.snapshots {
+            for key in KEYS {
+                assert_value(key, snapshot.get(key).unwrap(), map.get(key));
+            }
+        }
         self.snapshots.iter().for_each(|(snapshot, map)| look(snapshot, map));
         look(&self.db.snapshot(), &self.map);
     }
@@ -206,6 +222,10 @@ fn look(snapshot: &Snapshot, map: &Map) {
         cursor.seek(key);
         let behind = map.range::<[u8], _>((Bound::Included(key), Bound::Unbounded)).next();
         assert_entry(owned(cursor.next().unwrap()), behind);
+        // Turned round among the versions of the key, and once more.
+        let turned = if behind.is_some() { behind } else { map.iter().next_back() };
+        assert_entry(owned(cursor.prev().unwrap()), turned);
+        assert_entry(owned(cursor.next().unwrap()), turned);
         cursor.seek(key);
         let before = map.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(key))).next_back();
         assert_entry(owned(cursor.prev().unwrap()), before);
