@@ -1,6 +1,6 @@
 //! A disk with no room at all but for a few words.
 
-use siltstone::fs::{FileSystem, SimulatedFileSystem};
+use siltstone::fs::{CrashProfile, FileSystem, SimulatedFileSystem};
 use siltstone::{Background, Compression, Db, ErrorKind, Options};
 use std::path::Path;
 
@@ -55,4 +55,32 @@ fn what_a_range_delete_covers_goes_without_any_room() {
         db.put("k", "there is room").unwrap();
         db.verify().unwrap().into_result().unwrap();
     }
+}
+
+#[test]
+fn a_killed_database_opens_on_a_full_disk_by_its_reserve() {
+    let disk = SimulatedFileSystem::new();
+    disk.set_capacity(Some(DISK_BYTES));
+    let options = |disk: &SimulatedFileSystem| {
+        let options = Options::new().file_system(disk.clone()).compression(Compression::None);
+        options.background(Background::Stepped { seed: 3 }).memory(2 << 20)
+    };
+    let db = options(&disk).open("data").unwrap();
+    // All of it is in the log still.
+    let entries = 100;
+    (0..entries).for_each(|number| db.put(key(number), [7; 400]).unwrap());
+    let killed = disk.crash(CrashProfile::Kill, 0);
+    killed.set_capacity(Some(DISK_BYTES));
+    let free = killed.free_space(Path::new("data")).unwrap();
+    let without_reserve = killed.copy();
+    killed.set_capacity(Some(DISK_BYTES - free));
+
+    let db = options(&killed).open("data").unwrap();
+    assert_eq!(db.iter().count(), entries);
+    drop(db);
+    without_reserve.remove(Path::new("data/RESERVE")).unwrap();
+    let free = without_reserve.free_space(Path::new("data")).unwrap();
+    without_reserve.set_capacity(Some(DISK_BYTES - free));
+    let error = options(&without_reserve).open("data").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DiskFull, "it was the reserve");
 }
