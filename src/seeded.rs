@@ -93,16 +93,32 @@ bugs! {
     BlockChecksumIgnored = "block_checksum_ignored",
     /// A key that a cached part of a block lacks is absent.
     PartTakenAsWhole = "part_taken_as_whole",
+    /// A get of an older version does not go on where the versions of a key reach into the next block.
+    VersionsEndWithBlock = "versions_end_with_block",
+    /// A partition of the index is cached where its neighbour belongs.
+    PartitionOfANeighbour = "partition_of_a_neighbour",
+    /// Offsets in a block that need more than 16 bits are cut to 16.
+    LongOffsetsCut = "long_offsets_cut",
+    /// A range that is deleted twice in a row is deleted once.
+    RangeTwiceUnseen = "range_twice_unseen",
     /// `prev` right after `next` steps over the entry that `next` gave.
     PrevNextEdge = "prev_next_edge",
     /// A failed sync of the log is reported and forgotten.
     PoisonForgotten = "poison_forgotten",
+    /// A sync that went well leaves a refused commit where a power cut brings it back.
+    RefusedCommitLeft = "refused_commit_left",
+    /// CURRENT was renamed, and its directory could not be synced: the open goes on.
+    DirSyncErrorSwallowed = "dir_sync_error_swallowed",
+    /// Of the commits that wait for others to become visible one is woken.
+    OneWaiterWoken = "one_waiter_woken",
     /// A panic of a background thread is kept to itself.
     PanicHangsWriters = "panic_hangs_writers",
     /// On a full disk the reserve stays.
     ReserveKept = "reserve_kept",
     /// When the reserve was given up, any write may use its room.
     ReserveUsedByPuts = "reserve_used_by_puts",
+    /// On the real file system a writer takes the lock that readers share.
+    WriterSharesLock = "writer_shares_lock",
     /// The real file system does not tell the operating system of a sync.
     OsSyncIsNothing = "os_sync_is_nothing",
     /// The real file system does not tell the operating system of a sync of a directory.

@@ -143,7 +143,10 @@ impl FileSystem for OsFileSystem {
                     .create(true)
                     .truncate(false)
                     .open(path)?;
-                file.try_lock().map(|()| file)
+                match is_seeded(Bug::WriterSharesLock) {
+                    true => file.try_lock_shared().map(|()| file),
+                    false => file.try_lock().map(|()| file),
+                }
             }
             LockKind::Shared => {
                 let file = File::open(path)?;

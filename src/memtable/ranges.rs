@@ -5,6 +5,7 @@
 //! (the publication of the seqno orders the two), and under the lock the list is complete.
 
 use crate::format::range_tombstone::{Fragments, RangeTombstone};
+use crate::seeded::{Bug, is_seeded};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, RwLock};
 
@@ -29,8 +30,13 @@ impl Ranges {
 
     pub(crate) fn insert(&self, tombstone: RangeTombstone) {
         let mut list = self.list.write();
+        let is_same =
+            |last: &RangeTombstone| (&last.start, &last.end) == (&tombstone.start, &tombstone.end);
+        let stays = is_seeded(Bug::RangeTwiceUnseen) && list.tombstones.last().is_some_and(is_same);
         list.tombstones.push(tombstone);
-        list.fragments = None;
+        if !stays {
+            list.fragments = None;
+        }
         self.count.store(list.tombstones.len(), Ordering::Release);
     }
 

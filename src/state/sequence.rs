@@ -107,7 +107,9 @@ impl Sequence {
         }
         if let Some(last) = published {
             self.visible.store(last, Ordering::Release);
-            if line.sleepers > 0 {
+            if line.sleepers > 0 && is_seeded(Bug::OneWaiterWoken) {
+                self.moved.notify_one();
+            } else if line.sleepers > 0 {
                 self.moved.notify_all();
             }
         }

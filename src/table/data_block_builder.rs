@@ -4,6 +4,7 @@
 
 use crate::format::codec::{put_u16, put_u32};
 use crate::format::key::{Kind, Seqno};
+use crate::seeded::{Bug, is_seeded};
 use crate::table::layout::{FIXED_BYTES, FLAG_ALL_PUTS, FLAG_UNIQUE_KEYS, FLAG_WIDE, Fixed};
 
 /// Most entries in one block.
@@ -111,7 +112,11 @@ impl DataBlockBuilder {
             let suffix_end = entry.key_end - dropped;
             if is_wide {
                 put_u32(out, wide(suffix_end));
-                put_u32(out, wide(entry.value_end));
+                let value_end = match is_seeded(Bug::LongOffsetsCut) {
+                    true => wide(entry.value_end) & 0xffff,
+                    false => wide(entry.value_end),
+                };
+                put_u32(out, value_end);
             } else {
                 put_u16(out, narrow(suffix_end));
                 put_u16(out, narrow(entry.value_end));

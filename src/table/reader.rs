@@ -149,7 +149,8 @@ impl Table {
             }
             // Older versions of the key may go on in the next block, but only if the key is the
             // last one of this block.
-            if !block.key_equals(index.saturating_sub(1), user_key) {
+            let ends_here = is_seeded(Bug::VersionsEndWithBlock);
+            if ends_here || !block.key_equals(index.saturating_sub(1), user_key) {
                 return Ok(None);
             }
             number += 1;
@@ -244,7 +245,8 @@ impl Table {
 
     /// A partition of the index. Partitions always go into the cache: they serve many blocks.
     pub(crate) fn load_partition(&self, partition: usize) -> Result<DataBlock> {
-        let slot = self.index.data_blocks() + partition;
+        let is_neighbour = is_seeded(Bug::PartitionOfANeighbour) && partition > 0;
+        let slot = self.index.data_blocks() + partition - usize::from(is_neighbour);
         if let Some(block) = self.slots.get(slot, DataBlock::touch) {
             return Ok(block);
         }

@@ -15,16 +15,16 @@ use siltstone::{
 use std::ops::Bound;
 
 /// Operations of one history.
-const OPERATIONS: u64 = 2_500;
+const OPERATIONS: u64 = 1_500;
 
 /// The edges of the order, and neighbours.
 const KEYS: [&[u8]; 7] = [b"\0", b"k", b"k\0", b"k\0\0", b"k\xff", b"l", b"\xff\xff"];
 
 /// Snapshots held at a time.
-const SNAPSHOTS_MAX: usize = 250;
+const SNAPSHOTS_MAX: usize = 120;
 
 /// Entries of a keyspace that is only read, so that the cache is full and keeps parts of blocks.
-const NOISE_ENTRIES: u64 = 12_000;
+const NOISE_ENTRIES: u64 = 9_000;
 const NOISE_BYTES: usize = 110;
 
 /// A value of more than this does not fit into 16 bits.
@@ -82,9 +82,10 @@ impl History {
 
     fn next_value(&mut self) -> Written {
         self.writes += 1;
-        let len = match self.random.below(80) {
-            0 => LONG_VALUE_BYTES + self.random.index(LONG_VALUE_BYTES),
-            _ => self.random.index(100),
+        // Few: each is compared again and again.
+        let len = match self.writes == 1 || self.random.one_in(400) {
+            true => LONG_VALUE_BYTES + self.random.index(LONG_VALUE_BYTES / 8),
+            false => self.random.index(100),
         };
         (self.writes, len)
     }
