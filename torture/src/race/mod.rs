@@ -18,8 +18,9 @@ use std::time::Duration;
 /// Rounds of a writer in one case: several memtables, and a second or less.
 const ROUNDS: u64 = 400;
 
-/// Bursts of one case; every other case is one of these.
-const BURSTS: u64 = 10;
+/// Bursts of one case, and how many cases there are for one of these.
+const BURSTS: u64 = 8;
+const BURSTS_EVERY: u64 = 4;
 
 /// Longer than any case takes, by far; in a build that is not optimised, beside other tests, too.
 const HANG: Duration = Duration::from_secs(if cfg!(debug_assertions) { 40 } else { 8 });
@@ -37,7 +38,7 @@ pub(crate) fn run(bounds: &Bounds) -> Outcome {
     bounds.threads = 1;
     bounds.hang = bounds.hang.min(HANG);
     let haul = crew::run(&bounds, u64::MAX, |number, sum: &mut Sum| {
-        if number % 2 == 0 {
+        if number % BURSTS_EVERY == 1 {
             for burst_number in number * BURSTS..(number + 1) * BURSTS {
                 let directory = tempfile::tempdir().expect("a directory");
                 burst(directory.path(), burst_number);
