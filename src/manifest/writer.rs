@@ -364,14 +364,13 @@ mod tests {
         assert!(writer.wants_rotation());
         let fs: Arc<dyn FileSystem> = Arc::new(disk.clone());
         state.apply(&next_file(4)).unwrap();
-        let next = ManifestWriter::create(&fs, Path::new("/"), 3, &state).unwrap();
+        let mut next = ManifestWriter::create(&fs, Path::new("/"), 3, &state).unwrap();
         assert!(next.bytes() > ROTATION_BYTES_MIN, "all of it is live");
         assert!(!next.wants_rotation(), "another one would be as long");
         assert_eq!(load(&disk, Path::new("/"), 3).unwrap().state, state);
 
         // It is due when it has grown by as much as it was.
         let snapshot_bytes = next.bytes();
-        let mut next = next;
         let touch = Edit { keyspaces_dropped: vec![1; 300_000], ..Edit::default() };
         while next.bytes() <= 2 * snapshot_bytes {
             assert!(!next.wants_rotation(), "{} of {snapshot_bytes}", next.bytes());

@@ -172,59 +172,86 @@ fn open_without_directories(seed: u64, nth: u64, sticky: bool) -> bool {
     is_hit
 }
 
+/// What the cases came to.
+#[derive(Default)]
+struct Sum {
+    /// Runs in which a sync failed.
+    hit: u64,
+    uncertain: u64,
+    poisoned: u64,
+    tables_written_again: u64,
+    /// Opens in which the sync of a directory failed.
+    directories: u64,
+    /// Runs in which a commit was refused, and a sync went well behind it.
+    settled: u64,
+}
+
+fn failing_syncs(seed: u64, number: u64, sum: &mut Sum) {
+    const KINDS: [FileKind; 3] = [FileKind::Wal, FileKind::Manifest, FileKind::Table];
+    const FAULTS: [Fault; 3] = [Fault::Io, Fault::Late, Fault::Interrupted];
+    let (kind, rest) = (KINDS[(number % 3) as usize], number / 3);
+    let (fault, rest) = (FAULTS[(rest % 3) as usize], rest / 3);
+    let (sticky, rest) = (rest % 2 == 1, rest / 2);
+    let (nth, seed) = (rest % 12, seed.wrapping_add(rest / 12));
+    let run = run(seed, trigger(Operation::Sync, kind, nth, sticky), fault);
+    let failures = run.failures();
+    if kind == FileKind::Wal {
+        run.check_log_failures(&failures);
+    }
+    let count = |kind| u64::from(failures.contains(&kind));
+    sum.hit += u64::from(!run.faults.hits().is_empty());
+    sum.uncertain += count(ErrorKind::CommitUncertain);
+    sum.poisoned += count(ErrorKind::Poisoned);
+    sum.tables_written_again += u64::from(kind == FileKind::Table && failures.is_empty());
+}
+
+fn failing_appends(seed: u64, number: u64, sum: &mut Sum) {
+    const FAULTS: [Fault; 4] = [Fault::Late, Fault::Io, Fault::ShortWrite, Fault::NoSpace];
+    let (fault, rest) = (FAULTS[(number % 4) as usize], number / 4);
+    let (nth, seed) = (rest % 24, seed.wrapping_add(rest / 24));
+    let run = run(seed, trigger(Operation::Append, FileKind::Wal, nth, false), fault);
+    sum.settled += u64::from(run.settled > 0);
+}
+
+fn failing_directories(seed: u64, number: u64, sum: &mut Sum) {
+    let (sticky, rest) = (number % 2 == 1, number / 2);
+    let (nth, seed) = (rest % 8, seed.wrapping_add(rest / 8));
+    sum.directories += u64::from(open_without_directories(seed, nth, sticky));
+}
+
 /// The suite `fsyncgate`: every sync fails once and for good, for every kind of file and for directories,
 /// and appends do; and then the power goes.
 pub(crate) fn fsyncgate(bounds: &Bounds) -> Outcome {
-    const KINDS: [FileKind; 3] = [FileKind::Wal, FileKind::Manifest, FileKind::Table];
-    const FAULTS: [Fault; 3] = [Fault::Io, Fault::Late, Fault::Interrupted];
-    const APPEND_FAULTS: [Fault; 4] = [Fault::Late, Fault::Io, Fault::ShortWrite, Fault::NoSpace];
-    let haul = crew::run(bounds, u64::MAX, |number, sum: &mut [u64; 6]| {
-        if number % 8 == 7 {
-            let (sticky, rest) = (number / 8 % 2 == 1, number / 16);
-            let seed = bounds.seed.wrapping_add(rest / 8);
-            sum[4] += u64::from(open_without_directories(seed, rest % 8, sticky));
-            return;
+    let haul = crew::run(bounds, u64::MAX, |number, sum: &mut Sum| {
+        // Of eight cases six are about files that cannot be synced.
+        let (turn, of_turn) = (number / 8, number % 8);
+        match of_turn {
+            7 => failing_directories(bounds.seed, turn, sum),
+            6 => failing_appends(bounds.seed, turn, sum),
+            _ => failing_syncs(bounds.seed, turn * 6 + of_turn, sum),
         }
-        if number % 8 == 6 {
-            let (fault, rest) = (APPEND_FAULTS[(number / 8 % 4) as usize], number / 32);
-            let (nth, seed) = (rest % 24, bounds.seed.wrapping_add(rest / 24));
-            let run = run(seed, trigger(Operation::Append, FileKind::Wal, nth, false), fault);
-            sum[5] += u64::from(run.settled > 0);
-            return;
-        }
-        let number = number / 8 * 6 + number % 8;
-        let (kind, rest) = (KINDS[(number % 3) as usize], number / 3);
-        let (fault, rest) = (FAULTS[(rest % 3) as usize], rest / 3);
-        let (sticky, rest) = (rest % 2 == 1, rest / 2);
-        let (nth, seed) = (rest % 12, bounds.seed.wrapping_add(rest / 12));
-        let run = run(seed, trigger(Operation::Sync, kind, nth, sticky), fault);
-        let failures = run.failures();
-        if kind == FileKind::Wal {
-            run.check_log_failures(&failures);
-        }
-        let count = |kind| u64::from(failures.contains(&kind));
-        sum[0] += u64::from(!run.faults.hits().is_empty());
-        sum[1] += count(ErrorKind::CommitUncertain);
-        sum[2] += count(ErrorKind::Poisoned);
-        sum[3] += u64::from(kind == FileKind::Table && failures.is_empty());
     });
-    let sum = |index: usize| haul.sums.iter().map(|sum| sum[index]).sum::<u64>();
+    let sum = |count: fn(&Sum) -> u64| haul.sums.iter().map(count).sum::<u64>();
+    let (hit, uncertain, poisoned) =
+        (sum(|it| it.hit), sum(|it| it.uncertain), sum(|it| it.poisoned));
+    let (again, directories, settled) =
+        (sum(|it| it.tables_written_again), sum(|it| it.directories), sum(|it| it.settled));
     let mut outcome = Outcome::new();
     outcome
         .figure("runs", haul.cases)
-        .figure("hit", sum(0))
-        .figure("uncertain", sum(1))
-        .figure("poisoned", sum(2))
-        .figure("tables_written_again", sum(3))
-        .figure("directories_hit", sum(4))
-        .figure("refused_and_settled", sum(5));
+        .figure("hit", hit)
+        .figure("uncertain", uncertain)
+        .figure("poisoned", poisoned)
+        .figure("tables_written_again", again)
+        .figure("directories_hit", directories)
+        .figure("refused_and_settled", settled);
     if haul.cases > 100 {
         outcome
-            .require(sum(0) > haul.cases / 4, "few syncs failed")
-            .require(sum(1) > 0 && sum(2) > 0, "no failed sync stopped the writes")
-            .require(sum(3) > 0, "no table was written again")
-            .require(sum(4) > 0, "no sync of a directory failed")
-            .require(sum(5) > 0, "no refused commit was settled");
+            .require(hit > haul.cases / 4, "few syncs failed")
+            .require(uncertain > 0 && poisoned > 0, "no failed sync stopped the writes")
+            .require(again > 0, "no table was written again")
+            .require(directories > 0, "no sync of a directory failed")
+            .require(settled > 0, "no refused commit was settled");
     }
     outcome.absorb(haul.failures.into_iter().map(|(number, what)| format!("{number}: {what}")));
     outcome

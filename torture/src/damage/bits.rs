@@ -3,7 +3,7 @@
 use crate::damage::court::Court;
 use crate::damage::files::{may_roll_back, written};
 use crate::damage::subject::{Outcome, Subject};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Of the zeros behind the last record of a segment only some are tried.
 const ZEROS_STRIDE: usize = 997;
@@ -49,7 +49,7 @@ pub(crate) fn flip(court: &mut Court, subjects: &[&Subject], place: &Place, roun
     if outcome == Some(Outcome::Reported) {
         court.silent.push(format!("{case}: a flipped bit is taken for a torn write"));
     }
-    if outcome == Some(Outcome::ReadRefused) && path.extension().is_some_and(|it| it == "sst") {
+    if outcome == Some(Outcome::ReadRefused) && is_table(path) {
         let bytes = subjects[*subject].disk.read(path).unwrap();
         let block = data_blocks(&bytes).into_iter().find(|block| block.contains(offset));
         let named = court.names.offset.map(|offset| offset as usize);
@@ -100,6 +100,10 @@ pub(crate) fn spoil_sectors(court: &mut Court, subject: &Subject) {
 /// Bytes of the header of a block of a table: checksum, length of the payload, and more.
 const BLOCK_HEADER_BYTES: usize = 16;
 
+fn is_table(path: &Path) -> bool {
+    path.extension().is_some_and(|it| it == "sst")
+}
+
 /// Where the data blocks of a table are, read from their headers, from the start of the file on.
 fn data_blocks(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
     const TYPE_DATA: u8 = 1;
@@ -119,11 +123,7 @@ fn data_blocks(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
 /// Puts a block of one table where one of another table stands, at the same offset: of the right form, and of
 /// the same database.
 pub(crate) fn exchange_blocks(court: &mut Court, subject: &Subject) {
-    let tables: Vec<_> = subject
-        .files()
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|it| it == "sst"))
-        .collect();
+    let tables: Vec<_> = subject.files().into_iter().filter(|path| is_table(path)).collect();
     let mut exchanged = 0;
     for (from, to) in tables.iter().flat_map(|from| tables.iter().map(move |to| (from, to))) {
         let (source, target) = (subject.disk.read(from).unwrap(), subject.disk.read(to).unwrap());
@@ -146,7 +146,7 @@ pub(crate) fn exchange_blocks(court: &mut Court, subject: &Subject) {
 pub(crate) fn swap_blocks(court: &mut Court, subject: &Subject) {
     for path in subject.files() {
         let is_enough = !court.silent.is_empty();
-        if is_enough || path.extension().is_none_or(|it| it != "sst") {
+        if is_enough || !is_table(&path) {
             continue;
         }
         let bytes = subject.disk.read(&path).unwrap();
