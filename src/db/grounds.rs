@@ -26,7 +26,8 @@ use crate::state::trash::Trash;
 use crate::state::view::Parts;
 use crate::state::view_cell::ViewCell;
 use crate::sync::Arc;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::StaticU64;
+use crate::sync::atomic::Ordering;
 use crate::table::TableContext;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -80,7 +81,7 @@ pub(crate) fn load_state(
 }
 
 /// How many stores this process has made.
-static OPENINGS: AtomicU64 = AtomicU64::new(0);
+static OPENINGS: StaticU64 = StaticU64::new(0);
 
 /// What is needed before there is a store: where the database lives and what it may use.
 pub(crate) struct Grounds {

@@ -32,7 +32,7 @@ impl Birthplace {
 }
 
 /// The mark of this process, written now if nobody asked for it before, or not since the fork.
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(shuttle)))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(any(shuttle, loom))))]
 fn mark() -> Option<(&'static AtomicU64, u64)> {
     use crate::fs::wiped;
     use crate::sync::OnceLock;
@@ -46,7 +46,7 @@ fn mark() -> Option<(&'static AtomicU64, u64)> {
     Some((page, before.err().unwrap_or(fresh)))
 }
 
-#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(shuttle))))]
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(any(shuttle, loom)))))]
 fn mark() -> Option<(&'static AtomicU64, u64)> {
     None
 }

@@ -18,7 +18,7 @@ mod name;
 mod os;
 mod simulated;
 mod window;
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(shuttle)))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(any(shuttle, loom))))]
 mod wiped;
 
 pub use crate::fs::fault::{Call, Fault, FaultFileSystem, Operation, Trigger};
