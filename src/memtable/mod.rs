@@ -20,5 +20,7 @@ mod record;
 pub(crate) use crate::memtable::cursor::MemtableCursor;
 pub(crate) use crate::memtable::memtable::Memtable;
 
+#[cfg(all(test, loom))]
+mod loom_tests;
 #[cfg(test)]
 mod tests;

@@ -23,3 +23,6 @@ pub(crate) mod view;
 pub(crate) mod view_cell;
 mod view_slots;
 pub(crate) mod worker;
+
+#[cfg(all(test, loom))]
+mod loom_tests;
