@@ -20,7 +20,8 @@ use crate::format::codec::{Reader, put_u16, put_u32};
 const LINE_BYTES: usize = 64;
 const LINE_BITS: usize = LINE_BYTES * 8;
 
-/// Most bits of a key that are believed: more than this slow a filter down, and sharpen none.
+/// Most bits of a key that are believed, as many as there are [`STEPS`]: more slow a filter down, and
+/// sharpen none.
 const HASHES_MAX: u8 = 16;
 
 /// The golden ratio in 32 bits. On disk: never change it.
@@ -117,14 +118,25 @@ impl BlockedFilter {
     }
 }
 
+/// The powers of [`STEP`], the first one first: so no product waits for the one before it.
+#[expect(clippy::indexing_slicing, reason = "the compiler runs it, and would panic there")]
+const STEPS: [u32; 16] = {
+    let mut steps = [STEP; 16];
+    let mut power = 1;
+    while power < steps.len() {
+        steps[power] = STEP.wrapping_mul(steps[power - 1]);
+        power += 1;
+    }
+    steps
+};
+
 /// The bits of a hash: the number of the word, and the bit in it.
 #[inline]
 fn bits(hash: u64, count: u8) -> impl Iterator<Item = (usize, u64)> {
     let low = u32::try_from(hash & 0xffff_ffff).unwrap_or_default();
-    (0..count).scan(low, |state, _| {
-        *state = state.wrapping_mul(STEP);
-        let bit = *state >> 23;
-        Some((usize::try_from(bit >> 6).unwrap_or_default(), 1 << (bit & 63)))
+    STEPS.iter().take(usize::from(count)).map(move |&step| {
+        let bit = low.wrapping_mul(step) >> 23;
+        (usize::try_from(bit >> 6).unwrap_or_default(), 1 << (bit & 63))
     })
 }
 
