@@ -75,10 +75,11 @@ impl Settings {
     pub(crate) fn table_options(&self, level: u8, unix_seconds: u64) -> TableOptions {
         let is_deep = usize::from(level) + 1 >= LEVELS;
         let compression = if is_deep { self.compression } else { Compression::None };
+        let filter = if is_deep { self.filter } else { self.filter.above_last_level() };
         TableOptions {
             block_bytes: self.block_bytes,
             compression,
-            filter: self.filter,
+            filter,
             creation: Creation { level, unix_seconds },
             ..TableOptions::default()
         }

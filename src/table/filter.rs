@@ -193,6 +193,26 @@ mod tests {
     }
 
     #[test]
+    fn above_the_last_level_ten_times_fewer_strangers_pass() {
+        let keys = 100_000;
+        let passing = |kind| {
+            let mut builder = FilterBuilder::new(kind);
+            (0..keys).for_each(|key: u64| builder.add(&key.to_le_bytes()));
+            let filter = Filter::decode(&builder.finish().unwrap()).unwrap();
+            (keys..3 * keys)
+                .filter(|key| filter.may_contain(filter_hash(&key.to_le_bytes())))
+                .count()
+        };
+        for kind in [FilterKind::default(), FilterKind::Bloom { bits_per_key: 10 }] {
+            let (last, above) = (passing(kind), passing(kind.above_last_level()));
+            assert!(above * 8 < last && above < 300, "{kind:?}: {above}, {last}");
+        }
+        for none in [FilterKind::None, FilterKind::Blocked { bits_per_key: 0 }] {
+            assert_eq!(none.above_last_level(), none, "who wants no filter gets none");
+        }
+    }
+
+    #[test]
     fn a_filter_has_the_same_bytes_on_every_machine() {
         let mut expected = vec![1, 1, 8, 0, 0, 0, 0, 0, 0, 0, 15, 0, 0, 0];
         expected.extend_from_slice(b"siltstone bloom: two halves vary");

@@ -18,6 +18,9 @@ impl Default for Compression {
 }
 
 /// Which filter a table gets, so that most reads of absent keys end without reading a block.
+///
+/// Tables above the last level get six bits more for each key: a read of a key that is further down asks
+/// several of them, and they hold few of the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FilterKind {
@@ -41,6 +44,29 @@ impl Default for FilterKind {
     /// A blocked filter with 10 bits for each key.
     fn default() -> FilterKind {
         FilterKind::Blocked { bits_per_key: 10 }
+    }
+}
+
+/// Bits for each key that a filter has more in the levels above the last.
+const BITS_ABOVE: u32 = 6;
+
+impl FilterKind {
+    /// The filter of a table above the last level. There may be many tables there that a get asks for a key
+    /// that is further down, and they hold few of the keys: they say yes to ten times fewer strangers.
+    pub(crate) fn above_last_level(self) -> FilterKind {
+        let more = |bits_per_key: u32| match bits_per_key {
+            0 => 0,
+            bits => bits.saturating_add(BITS_ABOVE),
+        };
+        match self {
+            FilterKind::None => FilterKind::None,
+            FilterKind::Bloom { bits_per_key } => {
+                FilterKind::Bloom { bits_per_key: more(bits_per_key) }
+            }
+            FilterKind::Blocked { bits_per_key } => {
+                FilterKind::Blocked { bits_per_key: more(bits_per_key) }
+            }
+        }
     }
 }
 
