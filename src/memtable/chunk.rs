@@ -42,6 +42,11 @@ impl Chunk {
         Chunk { start, capacity, is_mapped, used: AtomicUsize::new(0) }
     }
 
+    /// Forgets all pieces: the memory may be handed out again.
+    pub(crate) fn empty(&mut self) {
+        self.used.store(0, Ordering::Relaxed);
+    }
+
     pub(crate) fn capacity(&self) -> usize {
         self.capacity
     }
