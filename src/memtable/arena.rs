@@ -1,12 +1,12 @@
 //! Holds the bytes of keys and values: takes copies from many threads, frees them all at once.
 //!
 //! A piece is cut from the current chunk by moving its end forward, without a lock. Chunks double
-//! from 16 KiB to 2 MiB, so that an idle memtable is small; a large piece gets a chunk of its own. Those of
-//! 2 MiB come from the supply and go back to it, if there is one.
+//! from 16 KiB to 2 MiB, so that an idle memtable is small; a large piece gets a chunk of its own. They
+//! come from the supply and go back to it, if there is one.
 //!
-//! Invariants: (1) bytes in a chunk are written once, by the caller that cut them off, before
-//! anyone else can know their address; (2) a chunk neither moves nor shrinks, and is freed only
-//! with the arena. So whatever `store` returns is valid as long as the arena is borrowed.
+//! Invariants: (1) bytes in a chunk are written once by this arena, by the caller that cut them off,
+//! before anyone else can know their address; (2) a chunk neither moves nor shrinks, and is freed or
+//! given back only with the arena. So whatever `store` returns is valid as long as the arena is borrowed.
 #![expect(unsafe_code, reason = "shared chunks are filled through pointers, piece by piece")]
 
 use crate::memtable::chunk::{Chunk, HUGE_BYTES};
@@ -91,10 +91,8 @@ impl Arena {
     }
 
     fn chunk(&self, capacity: usize) -> Chunk {
-        match &self.supply {
-            Some(supply) if capacity == HUGE_BYTES => supply.take(),
-            _ => Chunk::allocate(capacity),
-        }
+        let supply = self.supply.as_ref();
+        supply.map_or_else(|| Chunk::allocate(capacity), |supply| supply.take(capacity))
     }
 
     /// Adds a chunk that is one piece.
@@ -113,9 +111,7 @@ impl Drop for Arena {
         for &chunk in self.chunks.lock().iter() {
             // SAFETY: made by `Box::into_raw`, listed once, and nobody borrows the arena now.
             let chunk = unsafe { Box::from_raw(chunk) };
-            if let Some(supply) = &self.supply
-                && chunk.capacity() == HUGE_BYTES
-            {
+            if let Some(supply) = &self.supply {
                 supply.give_back(*chunk);
             }
         }
