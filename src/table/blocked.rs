@@ -142,7 +142,7 @@ fn bits(hash: u64, count: u8) -> impl Iterator<Item = (usize, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use crate::table::blocked::BlockedFilter;
+    use crate::table::blocked::{BlockedFilter, bits};
     use proptest::prelude::*;
     use xxhash_rust::xxh3::xxh3_64;
 
@@ -185,6 +185,21 @@ mod tests {
             .map(|(number, times)| product(hash(number), times) / (1 << 23))
             .collect();
         assert_eq!(set, expected.into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_bits_of_a_key_are_those_of_the_caption() {
+        for (hash, count) in [(hash(1), 6), (hash(2), 9), (hash(3), 16), (u64::MAX, 16)] {
+            let mut state = hash % (1 << 32);
+            let expected = (0..count).map(|_| {
+                state = state * 0x9e37_79b9 % (1 << 32);
+                state / (1 << 23)
+            });
+            let place =
+                |(word, bit): (usize, u64)| word as u64 * 64 + u64::from(bit.trailing_zeros());
+            let found = bits(hash, count).map(place);
+            assert_eq!(found.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        }
     }
 
     proptest! {

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn above_the_last_level_ten_times_fewer_strangers_pass() {
+    fn above_the_last_level_hardly_a_stranger_passes() {
         let keys = 100_000;
         let passing = |kind| {
             let mut builder = FilterBuilder::new(kind);
