@@ -49,16 +49,20 @@ fn loom_sequence_a_sync_publishes_what_others_have_applied() {
     explore_all("publish_synced", || {
         let sequence = kept(Sequence::new(0));
         let applied = kept([AtomicBool::new(false), AtomicBool::new(false)]);
+        let noted = kept([AtomicBool::new(false), AtomicBool::new(false)]);
         let tickets = [sequence.draw(1), sequence.draw(2)];
-        let writers = tickets.into_iter().zip(applied).map(|(ticket, applied)| {
+        let writers = tickets.into_iter().zip(applied.iter().zip(noted)).map(|(ticket, seen)| {
             spawn(move || {
-                applied.store(true, Ordering::Relaxed);
+                seen.0.store(true, Ordering::Relaxed);
                 ticket.note_applied();
+                seen.1.store(true, Ordering::Release);
                 ticket.finish().unwrap();
             })
         });
         let writers: Vec<_> = writers.collect();
+        let all_noted = noted.iter().all(|it| it.load(Ordering::Acquire));
         sequence.publish_synced(2);
+        assert!(!all_noted || sequence.visible() == 2, "they need not finish for that");
         let visible = sequence.visible() as usize;
         assert!(applied[..visible].iter().all(|it| it.load(Ordering::Relaxed)));
         writers.into_iter().for_each(|writer| writer.join().unwrap());
@@ -93,17 +97,21 @@ fn loom_health_the_first_cause_stays_and_nothing_heals() {
             spawn(move || {
                 health.poison(&Error::corruption(Path::new(name), 0, "what"));
                 assert!(health.check_write().is_err());
+                health.poison_cause().unwrap()
             })
         });
         assert!(health.begin_close());
         assert_eq!(health.check_write().unwrap_err().kind(), ErrorKind::Closed);
         health.close();
-        poisoned.into_iter().for_each(|thread| thread.join().unwrap());
+        let cause = poisoned.map(|thread| thread.join().unwrap());
+        let last = health.poison_cause().unwrap();
+        assert!(cause.iter().all(|seen| seen.file() == last.file()), "the first cause stays");
         assert_eq!(health.check_read().unwrap_err().kind(), ErrorKind::Closed);
         assert_eq!(health.check_write().unwrap_err().kind(), ErrorKind::Closed);
     });
 }
 
+/// For the poison its lock would be enough; the level alone orders what comes before a close.
 #[test]
 fn loom_health_whoever_is_refused_sees_what_came_before() {
     explore_all("refused", || {
@@ -159,21 +167,24 @@ fn loom_view_a_read_finds_what_its_moment_shows_and_no_slot_keeps_an_old_view() 
         let view = Arc::new(ViewCell::new(alone(Arc::clone(&first), &version)));
         let sequence = kept(Sequence::new(1));
         let swapping = {
-            let (view, version) = (Arc::clone(&view), Arc::clone(&version));
+            let (first, view) = (Arc::clone(&first), Arc::clone(&view));
+            let version = Arc::clone(&version);
             spawn(move || {
+                first.insert(KEY, 2, Kind::Put, b"");
                 sequence.draw(2).finish().unwrap();
                 // A compaction that nobody holds back keeps the newest version only.
-                view.swap(|_| alone(holding(2), &version));
+                let second = holding(2);
+                view.swap(|_| alone(Arc::clone(&second), &version));
+                second.insert(KEY, 3, Kind::Put, b"");
+                sequence.draw(3).finish().unwrap();
             })
         };
         let reading = {
             let view = Arc::clone(&view);
             spawn(move || {
-                for _ in 0..2 {
-                    let (seen, seqno) = view.hold_at(sequence);
-                    let found = seen.active.get(KEY, filter_hash(KEY), seqno);
-                    assert!(found.is_some(), "a moment that shows nothing");
-                }
+                let (seen, seqno) = view.hold_at(sequence);
+                let found = seen.active.get(KEY, filter_hash(KEY), seqno);
+                assert_eq!(found.map(|(found, ..)| found), Some(seqno));
             })
         };
         [swapping, reading].into_iter().for_each(|thread| thread.join().unwrap());

@@ -1,12 +1,13 @@
 //! What loom runs: every order of two or three threads on one of the smallest parts.
 //!
-//! A load then sees every value that the memory model of C++ allows: a missing `Acquire` turns a scenario
-//! red on any machine. `state::loom_tests` and `memtable::loom_tests` have them.
+//! A load then sees each older value that it may see under the memory model of C++: a missing `Acquire` turns
+//! a scenario red on any machine. `state::loom_tests` and `memtable::loom_tests` have them.
 //!
-//! Loom (0.7) skips orders where a thread loads what another one has loaded, and then stores it. So the
-//! threads that only read are started last: a load of theirs may still see every older value.
+//! Loom (0.7) does not know all of the model: no store comes before an earlier load of its thread. And if one
+//! thread stores what it has loaded before, it does not try to put loads by others in between. So threads that
+//! only read are started last: their loads see the older values all the same.
 //!
-//! What loom does not know is std's: `Arc`, whose counts are not checked here, `OnceLock`, which no
+//! What it does not see are plain bytes, like those of a record, and what is std's: `Arc`, whose counts are not checked here, `OnceLock`, which no
 //! scenario may meet at, and `thread`, but for `spawn`.
 
 #[cfg(test)]
