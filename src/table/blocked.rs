@@ -195,8 +195,9 @@ mod tests {
                 state = state * 0x9e37_79b9 % (1 << 32);
                 state / (1 << 23)
             });
-            let place =
-                |(word, bit): (usize, u64)| word as u64 * 64 + u64::from(bit.trailing_zeros());
+            let place = |(word, bit): (usize, u64)| {
+                u64::try_from(word).unwrap() * 64 + u64::from(bit.trailing_zeros())
+            };
             let found = bits(hash, count).map(place);
             assert_eq!(found.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
         }
