@@ -58,14 +58,6 @@ impl Budget {
         self.total.saturating_sub(others).max(self.total / 8)
     }
 
-    /// Bytes that nobody uses.
-    pub(crate) fn spare(&self) -> usize {
-        let parts = [Part::Memtables, Part::Pinned, Part::Blocks];
-        let used =
-            parts.into_iter().fold(0, |sum: usize, part| sum.saturating_add(self.used(part)));
-        self.total.saturating_sub(used)
-    }
-
     /// For owners that keep one sum instead of a charge for each of many small things.
     pub(crate) fn add(&self, part: Part, bytes: usize) {
         self.counter(part).fetch_add(bytes, Ordering::Relaxed);

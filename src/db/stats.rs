@@ -20,8 +20,7 @@ pub struct Stats {
     pub raw_bytes: u64,
     /// Memtables: the active one and those that wait for the flusher.
     pub memtables: usize,
-    /// Bytes of memory that memtables use or have reserved, also those that only readers still hold, and what is
-    /// kept for the next one while somebody writes.
+    /// Bytes of memory that memtables use or have reserved, also those that only readers still hold.
     pub memtable_bytes: usize,
     /// Bytes of it that hold entries which are not in a table yet.
     pub memtable_entry_bytes: usize,

@@ -5,9 +5,8 @@
 //! flushed memtable have that behind them.
 //!
 //! Invariant: what is kept fits into what memtables are charged to the budget for and do not have in chunks
-//! yet, or is charged itself. A memtable is charged for its full size as soon as anything is in it; a quarter of
-//! that is left for its leaves and its filter. Beyond that no more is kept than half of what nobody uses of
-//! the budget, and nothing when the database is idle.
+//! yet. A memtable is charged for its full size as soon as anything is in it; a quarter of that is left for
+//! its leaves and its filter.
 
 use crate::cache::{Budget, Part};
 use crate::memtable::chunk::{Chunk, HUGE_BYTES};
@@ -25,8 +24,6 @@ struct Stock {
     kept: Vec<Chunk>,
     /// Bytes of all chunks that memtables have.
     lent_bytes: usize,
-    /// Bytes that the budget is charged for what is kept.
-    charged_bytes: usize,
 }
 
 impl Supply {
@@ -40,9 +37,11 @@ impl Supply {
         stock.lent_bytes += capacity;
         let kept = if capacity == HUGE_BYTES { stock.kept.pop() } else { None };
         drop(stock);
-        // There is less room for what is kept.
-        self.trim();
-        kept.unwrap_or_else(|| Chunk::allocate(capacity))
+        kept.unwrap_or_else(|| {
+            // There is less room for what is kept.
+            self.trim();
+            Chunk::allocate(capacity)
+        })
     }
 
     /// Takes back what [`take`](Supply::take) gave. Requires: nobody will look at its bytes again.
@@ -59,26 +58,11 @@ impl Supply {
 
     /// Frees what is kept too much: a memtable is charged no longer, say.
     pub(crate) fn trim(&self) {
-        self.keep(|unused| unused / 2);
-    }
-
-    /// Frees what memtables have no room for: nobody writes.
-    pub(crate) fn release(&self) {
-        self.keep(|_| 0);
-    }
-
-    /// Keeps what there is room for, and so many bytes more of those that nobody uses.
-    fn keep(&self, more: impl FnOnce(usize) -> usize) {
+        let charged = self.budget.used(Part::Memtables);
         let mut stock = self.stock.lock();
-        let own = stock.charged_bytes;
-        let charged = self.budget.used(Part::Memtables).saturating_sub(own);
-        let room = (charged - charged / 4).saturating_sub(stock.lent_bytes);
-        let most = (room + more(self.budget.spare() + own)) / HUGE_BYTES;
-        let most = most.min(stock.kept.len());
+        let room = (charged - charged / 4).saturating_sub(stock.lent_bytes) / HUGE_BYTES;
+        let most = room.min(stock.kept.len());
         let excess = stock.kept.split_off(most);
-        stock.charged_bytes = (most * HUGE_BYTES).saturating_sub(room);
-        self.budget.add(Part::Memtables, stock.charged_bytes);
-        self.budget.subtract(Part::Memtables, own);
         drop(stock);
         // Not under the lock: a writer may wait for a chunk.
         drop(excess);
@@ -88,12 +72,6 @@ impl Supply {
     #[cfg(test)]
     pub(crate) fn kept_bytes(&self) -> usize {
         self.stock.lock().kept.len() * HUGE_BYTES
-    }
-}
-
-impl Drop for Supply {
-    fn drop(&mut self) {
-        self.budget.subtract(Part::Memtables, self.stock.lock().charged_bytes);
     }
 }
 
@@ -117,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_comes_back_is_given_again_as_if_it_were_new() {
-        let budget = Budget::new(0);
+        let budget = Budget::new(1 << 30);
         let _charge = budget.charge(Part::Memtables, 4 * HUGE_BYTES);
         let supply = Supply::new(&budget);
         let chunk = supply.take(HUGE_BYTES);
@@ -132,7 +110,7 @@ mod tests {
 
     #[test]
     fn no_more_is_kept_than_memtables_are_charged_for() {
-        let budget = Budget::new(0);
+        let budget = Budget::new(1 << 30);
         // Three quarters of it are a little more than three chunks.
         let charge = budget.charge(Part::Memtables, 4 * HUGE_BYTES + 400 * KIB);
         let supply = Supply::new(&budget);
@@ -156,33 +134,6 @@ mod tests {
         assert_eq!(supply.kept_bytes(), 0);
     }
 
-    #[test]
-    fn half_of_what_nobody_uses_may_be_kept_and_is_charged_until_all_is_quiet() {
-        let budget = Budget::new(10 * HUGE_BYTES);
-        let supply = Supply::new(&budget);
-        let chunks = [(); 8].map(|()| supply.take(HUGE_BYTES));
-        chunks.into_iter().for_each(|chunk| supply.give_back(chunk));
-        assert_eq!(supply.kept_bytes(), 5 * HUGE_BYTES);
-        assert_eq!(budget.used(Part::Memtables), 5 * HUGE_BYTES);
-        let blocks = budget.charge(Part::Blocks, 4 * HUGE_BYTES);
-        supply.trim();
-        assert_eq!(supply.kept_bytes(), 3 * HUGE_BYTES, "half of six");
-        let charge = budget.charge(Part::Memtables, 4 * HUGE_BYTES);
-        supply.trim();
-        assert_eq!(supply.kept_bytes(), 3 * HUGE_BYTES, "there is room for them");
-        assert_eq!(budget.used(Part::Memtables), 4 * HUGE_BYTES, "which is charged already");
-        drop((charge, blocks));
-        supply.trim();
-        assert_eq!(budget.used(Part::Memtables), 3 * HUGE_BYTES);
-        supply.release();
-        assert_eq!((supply.kept_bytes(), budget.used(Part::Memtables)), (0, 0));
-        let lent = supply.take(HUGE_BYTES);
-        supply.give_back(lent);
-        assert_eq!(budget.used(Part::Memtables), HUGE_BYTES);
-        drop(supply);
-        assert_eq!(budget.used(Part::Memtables), 0);
-    }
-
     const MEMTABLE_BYTES: usize = 8 * HUGE_BYTES;
 
     fn memtable(budget: &Arc<Budget>, supply: &Arc<Supply>) -> Memtable {
@@ -198,7 +149,7 @@ mod tests {
 
     #[test]
     fn one_memtable_fills_what_another_one_leaves() {
-        let budget = Budget::new(0);
+        let budget = Budget::new(1 << 30);
         let supply = Supply::new(&budget);
         let (first, second) = (memtable(&budget, &supply), memtable(&budget, &supply));
         fill(&first, 4, 100 * KIB);
@@ -215,7 +166,7 @@ mod tests {
     /// Each value has a chunk of its own, one of them the size of those that are kept.
     #[test]
     fn what_is_kept_makes_room_for_large_values() {
-        let budget = Budget::new(0);
+        let budget = Budget::new(1 << 30);
         let supply = Supply::new(&budget);
         let (first, second) = (memtable(&budget, &supply), memtable(&budget, &supply));
         fill(&first, 6, 100 * KIB);
@@ -254,8 +205,6 @@ mod tests {
                 });
             }
         });
-        supply.release();
         assert_eq!((supply.kept_bytes(), supply.stock.lock().lent_bytes), (0, 0));
-        assert_eq!(budget.used(Part::Memtables), 0);
     }
 }

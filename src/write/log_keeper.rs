@@ -1,5 +1,4 @@
-//! The log keeper: prepares the next segment, closes deleted ones, and marks the end of an idle log, which
-//! is also when memory that waited for writes goes back.
+//! The log keeper: prepares the next segment, closes deleted ones, and marks the end of an idle log.
 
 use crate::error::Result;
 use crate::format::filename::FileName;
@@ -64,7 +63,6 @@ impl LogKeeper {
         if visible == self.marked && self.committer.ring_at_next_commit(visible) {
             // Here, and not when the log is marked: a flush may come later.
             self.committer.lower_reserve();
-            self.store.supply.release();
             return Ok(None);
         }
         if visible != self.last_seen.0 {
