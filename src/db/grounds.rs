@@ -10,7 +10,6 @@ use crate::format::filename::FileName;
 use crate::fs::birthplace::Birthplace;
 use crate::fs::{FileLock, FileSystem, LockKind};
 use crate::manifest::{ManifestWriter, State, load, read_current};
-use crate::memtable::Supply;
 use crate::state::counters::Counters;
 use crate::state::gauges::Gauges;
 use crate::state::health::Health;
@@ -91,7 +90,6 @@ pub(crate) struct Grounds {
     pub(crate) database: u64,
     pub(crate) settings: Settings,
     pub(crate) budget: Arc<Budget>,
-    pub(crate) supply: Arc<Supply>,
     pub(crate) context: Arc<TableContext>,
 }
 
@@ -103,10 +101,9 @@ impl Grounds {
         settings: Settings,
     ) -> Grounds {
         let budget = Budget::new(settings.memory_bytes);
-        let supply = Supply::new(&budget);
         let cache = Cache::new(Arc::clone(&budget));
         let context = TableContext::new(Arc::clone(fs), directory.clone(), database, cache);
-        Grounds { fs: Arc::clone(fs), directory, database, settings, budget, supply, context }
+        Grounds { fs: Arc::clone(fs), directory, database, settings, budget, context }
     }
 
     /// Everything that threads share. `parts` is the first view.
@@ -135,7 +132,6 @@ impl Grounds {
             settings: self.settings,
             context: self.context,
             budget: self.budget,
-            supply: self.supply,
             birthplace: Birthplace::here(),
             view: ViewCell::new(parts),
             sequence: Sequence::new(last_seqno),

@@ -142,7 +142,7 @@ fn start(
     let (listing, reserve_bytes) = found;
     let needed = needed_files(&state, manifest.id());
     let version = Arc::new(Version::from_state(&grounds.context, &state));
-    let memtable = grounds.settings.memtable(segment, &grounds.budget, &grounds.supply);
+    let memtable = grounds.settings.memtable(segment, &grounds.budget);
     let active = Arc::clone(&memtable);
     let next_seqno = state.last_seqno() + 1;
     let settings = &grounds.settings;

@@ -1,18 +1,16 @@
 //! Holds the bytes of keys and values: takes copies from many threads, frees them all at once.
 //!
 //! A piece is cut from the current chunk by moving its end forward, without a lock. Chunks double
-//! from 16 KiB to 2 MiB, so that an idle memtable is small; a large piece gets a chunk of its own. They
-//! come from the supply and go back to it, if there is one.
+//! from 16 KiB to 2 MiB, so that an idle memtable is small; a large piece gets a chunk of its own.
 //!
-//! Invariants: (1) bytes in a chunk are written once by this arena, by the caller that cut them off,
-//! before anyone else can know their address; (2) a chunk neither moves nor shrinks, and is freed or
-//! given back only with the arena. So whatever `store` returns is valid as long as the arena is borrowed.
+//! Invariants: (1) bytes in a chunk are written once, by the caller that cut them off, before
+//! anyone else can know their address; (2) a chunk neither moves nor shrinks, and is freed only
+//! with the arena. So whatever `store` returns is valid as long as the arena is borrowed.
 #![expect(unsafe_code, reason = "shared chunks are filled through pointers, piece by piece")]
 
 use crate::memtable::chunk::{Chunk, HUGE_BYTES};
-use crate::memtable::supply::Supply;
+use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicPtr, Ordering};
-use crate::sync::{Arc, Mutex};
 use std::ptr;
 use std::slice;
 
@@ -29,7 +27,6 @@ pub(crate) struct Arena {
     current: AtomicPtr<Chunk>,
     /// Every chunk, for `drop`; held while a chunk is added.
     chunks: Mutex<Vec<*mut Chunk>>,
-    supply: Option<Arc<Supply>>,
 }
 
 // SAFETY: the pointers are owned by the arena and go with it to any thread.
@@ -39,9 +36,8 @@ unsafe impl Send for Arena {}
 unsafe impl Sync for Arena {}
 
 impl Arena {
-    pub(crate) fn new(supply: Option<Arc<Supply>>) -> Arena {
-        let current = AtomicPtr::new(ptr::null_mut());
-        Arena { current, chunks: Mutex::new(Vec::new()), supply }
+    pub(crate) fn new() -> Arena {
+        Arena { current: AtomicPtr::new(ptr::null_mut()), chunks: Mutex::new(Vec::new()) }
     }
 
     /// Copies `parts`, one behind the other, and returns the copy.
@@ -85,19 +81,14 @@ impl Arena {
         // SAFETY: as in `cut`.
         let last = unsafe { full.as_ref() }.map_or(0, Chunk::capacity);
         let capacity = (last * 2).clamp(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX).max(len);
-        let fresh = Box::into_raw(Box::new(self.chunk(capacity)));
+        let fresh = Box::into_raw(Box::new(Chunk::allocate(capacity)));
         chunks.push(fresh);
         self.current.store(fresh, Ordering::Release);
     }
 
-    fn chunk(&self, capacity: usize) -> Chunk {
-        let supply = self.supply.as_ref();
-        supply.map_or_else(|| Chunk::allocate(capacity), |supply| supply.take(capacity))
-    }
-
     /// Adds a chunk that is one piece.
     fn add_chunk(&self, len: usize) -> *mut u8 {
-        let chunk = Box::new(self.chunk(len));
+        let chunk = Box::new(Chunk::allocate(len));
         let Some(start) = chunk.cut(len) else {
             unreachable!("a chunk has the size it was made with")
         };
@@ -110,10 +101,7 @@ impl Drop for Arena {
     fn drop(&mut self) {
         for &chunk in self.chunks.lock().iter() {
             // SAFETY: made by `Box::into_raw`, listed once, and nobody borrows the arena now.
-            let chunk = unsafe { Box::from_raw(chunk) };
-            if let Some(supply) = &self.supply {
-                supply.give_back(*chunk);
-            }
+            drop(unsafe { Box::from_raw(chunk) });
         }
     }
 }
@@ -126,7 +114,7 @@ mod tests {
 
     #[test]
     fn pieces_keep_their_bytes_while_the_arena_grows() {
-        let arena = Arena::new(None);
+        let arena = Arena::new();
         let sizes = [0, 1, 7, 100, 4096, SHARED_PIECE_BYTES_MAX, SHARED_PIECE_BYTES_MAX + 1];
         let pieces: Vec<_> = (0..if cfg!(miri) { 14 } else { 200_usize })
             .map(|i| (i, arena.store([&vec![i as u8; sizes[i % sizes.len()]], b"-", &[i as u8]])))
@@ -142,7 +130,7 @@ mod tests {
     #[test]
     fn dropping_the_arena_frees_every_chunk() {
         let before = live_bytes();
-        let arena = Arena::new(None);
+        let arena = Arena::new();
         for len in [10, 5 * CHUNK_BYTES_MAX, 100_000, 100_000, 100_000] {
             arena.store([&vec![1; len]]);
         }
@@ -154,7 +142,7 @@ mod tests {
     #[test]
     fn pieces_of_different_threads_do_not_overlap() {
         const PIECES: usize = if cfg!(miri) { 150 } else { 3000 };
-        let arena = Arena::new(None);
+        let arena = Arena::new();
         thread::scope(|scope| {
             for own in 0..4_u8 {
                 let arena = &arena;

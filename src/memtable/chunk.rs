@@ -4,7 +4,7 @@
 //! one fault where there would be 512, and fewer misses when records are looked up. It may refuse, or do it
 //! for a part; that is slower and not wrong. Other chunks come from the allocator.
 //!
-//! Invariants: (1) no byte is in two pieces, until the chunk is emptied; (2) a chunk neither moves nor shrinks until it is dropped.
+//! Invariants: (1) no byte is in two pieces; (2) a chunk neither moves nor shrinks until it is dropped.
 #![expect(unsafe_code, reason = "the memory of a chunk is shared, and reached by address")]
 
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -40,17 +40,6 @@ impl Chunk {
             unsafe { NonNull::new_unchecked(bytes.cast()) }
         });
         Chunk { start, capacity, is_mapped, used: AtomicUsize::new(0) }
-    }
-
-    /// Forgets all pieces: the memory may be handed out again. Requires: nobody knows a piece any more.
-    pub(crate) fn empty(&mut self) {
-        // Whoever looks at a piece all the same is to notice it.
-        #[cfg(test)]
-        // SAFETY: the memory has this size, and is nobody's.
-        unsafe {
-            self.start.write_bytes(0xa5, self.capacity);
-        }
-        self.used.store(0, Ordering::Relaxed);
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -128,7 +117,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn note_allocated(bytes: usize) {
-        LIVE_BYTES.set(LIVE_BYTES.get().wrapping_add(bytes));
+        LIVE_BYTES.set(LIVE_BYTES.get() + bytes);
     }
 
     pub(crate) fn note_freed(bytes: usize) {

@@ -150,7 +150,7 @@ mod tests {
     /// Leaves of one entry each, at even numbers, in a scattered order.
     #[test]
     fn the_nearest_leaf_is_the_right_one_or_one_further_left() {
-        let arena = Arena::new(None);
+        let arena = Arena::new();
         let directories = Directories::new();
         assert!(directories.nearest(&record(&arena, 7).slot()).is_none());
         let mut known = std::collections::BTreeSet::new();
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_newest_leaf_of_another_keyspace_stands_in_nobodys_way() {
-        let (arena, directories) = (Arena::new(None), Directories::new());
+        let (arena, directories) = (Arena::new(), Directories::new());
         let higher = record(&arena, 5);
         directories.add(higher.slot(), Arc::new(Leaf::new(&higher.slot(), higher)));
         let lower = Record::store(&arena, [b"00/z", b"log"], 1, Kind::Put, b"");
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn the_newest_leaf_is_found_at_once_if_nothing_lies_behind_it() {
-        let (arena, directories) = (Arena::new(None), Directories::new());
+        let (arena, directories) = (Arena::new(), Directories::new());
         let leaves = if cfg!(miri) { 100 } else { 1000 };
         for number in 0..leaves {
             let lowest = record(&arena, number);

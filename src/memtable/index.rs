@@ -24,7 +24,6 @@ use crate::memtable::arena::Arena;
 use crate::memtable::directory::{BYTES_A_LEAF, Directories};
 use crate::memtable::leaf::{CAPACITY, Leaf, Moment};
 use crate::memtable::record::{RECORD_HEADER_BYTES, Record, Slot};
-use crate::memtable::supply::Supply;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam_epoch::Guard;
@@ -71,13 +70,12 @@ fn no_epoch() -> &'static Guard {
 }
 
 impl Index {
-    /// An empty one, whose memory comes from `supply`, if there is one.
-    pub(crate) fn new(supply: Option<Arc<Supply>>) -> Index {
+    pub(crate) fn new() -> Index {
         Index {
             list: base::SkipList::new(crossbeam_epoch::default_collector().clone()),
             directories: Directories::new(),
             len: AtomicUsize::new(0),
-            arena: Arena::new(supply),
+            arena: Arena::new(),
         }
     }
 

@@ -368,7 +368,7 @@ pub(crate) mod tests {
     #[test]
     fn a_split_publishes_before_it_lets_go_and_keeps_the_new_leaf_locked_until_then() {
         for number in [1, 63, 65, 125, 127] {
-            let arena = Arena::new(None);
+            let arena = Arena::new();
             let leaf = full(&arena);
             let before = numbers(&leaf);
             let (odd, mut right) = (record(&arena, number), None);
@@ -391,7 +391,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_moment_is_over_with_the_next_change_and_not_before() {
-        let arena = Arena::new(None);
+        let arena = Arena::new();
         let leaf = full(&arena);
         let moment = leaf.now();
         assert!(leaf.still(moment));

@@ -16,7 +16,7 @@ struct Stage {
 impl Stage {
     /// A leaf with the even numbers from 0 on, so many.
     fn new(len: u64) -> Arc<Stage> {
-        let arena = Arena::new(None);
+        let arena = Arena::new();
         let first = record(&arena, 0);
         let leaf = Leaf::new(&first.slot(), first);
         let stage = Stage { leaf, arena };

@@ -11,7 +11,6 @@ use crate::format::range_tombstone::{Fragments, RangeTombstone};
 use crate::memtable::filter::KeyFilter;
 use crate::memtable::index::{ENTRY_BYTES, Index};
 use crate::memtable::ranges::Ranges;
-use crate::memtable::supply::Supply;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -26,7 +25,6 @@ pub(crate) struct Memtable {
     /// Where its memory is charged, if anywhere.
     budget: Option<Arc<Budget>>,
     reserved_bytes: usize,
-    supply: Option<Arc<Supply>>,
     // What was inserted.
     /// The keys of `index`, if this memtable is to take part in gets.
     filter: Option<KeyFilter>,
@@ -44,9 +42,8 @@ impl Memtable {
             segment,
             budget: None,
             reserved_bytes: 0,
-            supply: None,
             filter: None,
-            index: Index::new(None),
+            index: Index::new(),
             ranges: Ranges::new(),
             size_bytes: AtomicUsize::new(0),
             max_seqno: AtomicU64::new(0),
@@ -76,20 +73,12 @@ impl Memtable {
         self
     }
 
-    /// Takes memory from `supply`. Requires: it is empty.
-    pub(crate) fn supplied_by(mut self, supply: &Arc<Supply>) -> Memtable {
-        assert!(self.is_empty(), "its entries would be lost");
-        self.index = Index::new(Some(Arc::clone(supply)));
-        self.supply = Some(Arc::clone(supply));
-        self
-    }
-
     /// Frees its memory piece by piece, and calls `pause` between pieces.
     ///
     /// Freeing it at once takes milliseconds in which one lock of the allocator is taken again and again:
     /// whoever allocates meanwhile, like the writers that filled it, hardly ever gets that lock.
     pub(crate) fn dismantle(mut self, pause: impl FnMut()) {
-        std::mem::replace(&mut self.index, Index::new(None)).dismantle(pause);
+        std::mem::replace(&mut self.index, Index::new()).dismantle(pause);
     }
 
     /// Number of the WAL segment whose records it holds.
@@ -206,9 +195,6 @@ impl Drop for Memtable {
     fn drop(&mut self) {
         if let Some(budget) = &self.budget {
             budget.subtract(Part::Memtables, self.charged(self.size_bytes()));
-        }
-        if let Some(supply) = &self.supply {
-            supply.trim();
         }
     }
 }

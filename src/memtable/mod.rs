@@ -2,7 +2,7 @@
 //!
 //! `memtable` is the door: many threads insert, many read, nobody waits. Underneath, `index`
 //! keeps the order in the form of `leaf`s, which `directory` leads to, `arena` the bytes of every
-//! `record` in `chunk`s, which `supply` hands from one memtable to the next, `ranges` the range tombstones; `filter` spares a get the search of the index;
+//! `record` in `chunk`s, `ranges` the range tombstones; `filter` spares a get the search of the index;
 //! `cursor` walks the entries.
 
 mod arena;
@@ -16,11 +16,9 @@ mod leaf;
 mod memtable;
 mod ranges;
 mod record;
-mod supply;
 
 pub(crate) use crate::memtable::cursor::MemtableCursor;
 pub(crate) use crate::memtable::memtable::Memtable;
-pub(crate) use crate::memtable::supply::Supply;
 
 #[cfg(all(test, loom))]
 mod loom_tests;

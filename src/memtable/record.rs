@@ -224,7 +224,7 @@ mod tests {
             let slots = (Slot::new(&left.0, left.1), Slot::new(&right.0, right.1));
             let order = compare((&left.0, left.1), (&right.0, right.1));
             prop_assert_eq!(slots.0.cmp(&slots.1), order);
-            let arena = Arena::new(None);
+            let arena = Arena::new();
             let record = Record::store(&arena, [&left.0, b""], left.1, Kind::Put, b"");
             if (slots.0.keyspace, slots.0.heads) == (slots.1.keyspace, slots.1.heads) {
                 prop_assert_eq!(slots.1.compare_record_beyond_heads(record), order);
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_record_gives_back_what_was_stored() {
-        let arena = Arena::new(None);
+        let arena = Arena::new();
         let record = Record::store(&arena, [b"0000", b"key"], 77, Kind::Delete, b"value");
         assert_eq!((record.user_key(), record.value()), (&b"0000key"[..], &b"value"[..]));
         assert_eq!((record.seqno(), record.kind()), (77, Kind::Delete));

@@ -5,7 +5,7 @@
 use crate::cache::Budget;
 use crate::compaction::policy::Policy;
 use crate::format::limits::{BATCH_BYTES_MIN_LIMIT, LEVELS, RECORD_PAYLOAD_BYTES_MAX};
-use crate::memtable::{Memtable, Supply};
+use crate::memtable::Memtable;
 use crate::sync::Arc;
 use crate::table::{Compression, Creation, FilterKind, TableOptions};
 use crate::wal::Room;
@@ -121,15 +121,9 @@ impl Settings {
     }
 
     /// An empty memtable for the records of a segment, charged to the budget.
-    pub(crate) fn memtable(
-        &self,
-        segment: u64,
-        budget: &Arc<Budget>,
-        supply: &Arc<Supply>,
-    ) -> Arc<Memtable> {
+    pub(crate) fn memtable(&self, segment: u64, budget: &Arc<Budget>) -> Arc<Memtable> {
         let bytes = self.memtable_bytes;
-        let memtable = Memtable::new(segment).filtered(bytes).charged_to(budget, bytes);
-        Arc::new(memtable.supplied_by(supply))
+        Arc::new(Memtable::new(segment).filtered(bytes).charged_to(budget, bytes))
     }
 
     /// Largest batch for a memory budget.

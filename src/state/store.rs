@@ -7,7 +7,6 @@ use crate::cache::Budget;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::FileSystem;
 use crate::fs::birthplace::Birthplace;
-use crate::memtable::Supply;
 use crate::state::counters::Counters;
 use crate::state::gauges::Gauges;
 use crate::state::health::Health;
@@ -39,8 +38,6 @@ pub(crate) struct Store {
     pub(crate) settings: Settings,
     pub(crate) context: Arc<TableContext>,
     pub(crate) budget: Arc<Budget>,
-    /// Memory for memtables.
-    pub(crate) supply: Arc<Supply>,
     /// The process that opened it. A child after `fork` has a copy of this memory, but none of the
     /// threads, and must keep its hands off the files.
     pub(crate) birthplace: Birthplace,

@@ -162,7 +162,7 @@ impl Line {
             let (id, syncer) = (self.writer.id(), self.writer.syncer());
             self.unsynced.push(OlderSegment { id, syncer });
         }
-        self.memtable = store.settings.memtable(writer.id(), &store.budget, &store.supply);
+        self.memtable = store.settings.memtable(writer.id(), &store.budget);
         self.writer = writer;
         self.synced = Arc::new(AtomicU64::new(0));
         self.spoiled = None;
