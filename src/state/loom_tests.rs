@@ -1,21 +1,15 @@
 //! The small parts that every commit and every read goes through, under every order of two or three
 //! threads and every value that a load may see: see `crate::sync`.
 
-use crate::cache::{Budget, Cache};
 use crate::error::{Error, ErrorKind};
-use crate::format::key::{Kind, Seqno, filter_hash};
-use crate::fs::{FileSystem, SimulatedFileSystem};
-use crate::manifest::State;
-use crate::memtable::Memtable;
+use crate::format::key::{Kind, filter_hash};
 use crate::state::health::Health;
+use crate::state::scene::{KEY, alone, holding, no_tables};
 use crate::state::sequence::Sequence;
-use crate::state::view::Parts;
 use crate::state::view_cell::ViewCell;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, explore_all, spawn};
-use crate::table::TableContext;
-use crate::version::Version;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Loom's threads borrow nothing, and tickets borrow their sequence: it stays.
 fn kept<T>(value: T) -> &'static T {
@@ -143,26 +137,10 @@ fn loom_health_whoever_is_refused_sees_what_came_before() {
     });
 }
 
-const KEY: &[u8] = b"\0\0\0\0key";
-
-fn holding(seqno: Seqno) -> Arc<Memtable> {
-    let memtable = Arc::new(Memtable::new(1));
-    memtable.insert(KEY, seqno, Kind::Put, b"");
-    memtable
-}
-
-/// A view of one memtable.
-fn alone(active: Arc<Memtable>, version: &Arc<Version>) -> Parts {
-    Parts { active, sealed: Vec::new(), version: Arc::clone(version) }
-}
-
 #[test]
 fn loom_view_a_read_finds_what_its_moment_shows_and_no_slot_keeps_an_old_view() {
     explore_all("view_swap", || {
-        let fs: Arc<dyn FileSystem> = Arc::new(SimulatedFileSystem::new());
-        let cache = Cache::new(Budget::new(1 << 20));
-        let context = TableContext::new(fs, PathBuf::from("/data"), 1, cache);
-        let version = Arc::new(Version::from_state(&context, &State::new(1)));
+        let version = no_tables();
         let first = holding(1);
         let view = Arc::new(ViewCell::new(alone(Arc::clone(&first), &version)));
         let sequence = kept(Sequence::new(1));

@@ -12,6 +12,8 @@ pub(crate) mod health;
 pub(crate) mod keyspaces;
 pub(crate) mod ledger;
 pub(crate) mod reserve;
+#[cfg(test)]
+pub(crate) mod scene;
 pub(crate) mod sequence;
 pub(crate) mod settings;
 pub(crate) mod signals;

@@ -135,22 +135,14 @@ fn with_generation(generation: u64, parts: Parts) -> View {
 
 #[cfg(all(test, not(shuttle)))]
 mod tests {
-    use crate::cache::{Budget, Cache};
-    use crate::fs::SimulatedFileSystem;
-    use crate::manifest::State;
-    use crate::memtable::Memtable;
+    use crate::state::scene::{alone, holding, no_tables};
     use crate::state::sequence::Sequence;
     use crate::state::view::Parts;
     use crate::state::view_cell::ViewCell;
     use crate::sync::{Arc, thread};
-    use crate::table::TableContext;
-    use crate::version::Version;
 
     fn parts() -> Parts {
-        let cache = Cache::new(Budget::new(1 << 20));
-        let context = TableContext::new(Arc::new(SimulatedFileSystem::new()), "d".into(), 1, cache);
-        let version = Arc::new(Version::from_state(&context, &State::new(1)));
-        Parts { active: Arc::new(Memtable::new(1)), sealed: Vec::new(), version }
+        alone(holding(1), &no_tables())
     }
 
     #[test]

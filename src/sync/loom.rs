@@ -7,8 +7,8 @@
 //! thread stores what it has loaded before, it does not try to put loads by others in between. So threads that
 //! only read are started last: their loads see the older values all the same.
 //!
-//! What it does not see are plain bytes, like those of a record, and what is std's: `Arc`, whose counts are not checked here, `OnceLock`, which no
-//! scenario may meet at, and `thread`, but for `spawn`.
+//! What it does not see are plain bytes, like those of a record, and what is std's: `Arc`, whose counts are
+//! not checked here, `OnceLock`, which no scenario may meet at, and `thread`, but for `spawn`.
 
 #[cfg(test)]
 pub(crate) use loom::thread::spawn;

@@ -172,39 +172,31 @@ mod tests {
         assert!(wrong < 250, "{wrong} of {keys}: 0.8 % were expected");
     }
 
+    /// How many of twice as many strangers pass a filter of so many keys, which knows all of them.
+    fn passing(kind: FilterKind, keys: u64) -> usize {
+        let mut builder = FilterBuilder::new(kind);
+        (0..keys).for_each(|key| builder.add(&key.to_le_bytes()));
+        let filter = Filter::decode(&builder.finish().unwrap()).unwrap();
+        let passes = |key: &u64| filter.may_contain(filter_hash(&key.to_le_bytes()));
+        assert!((0..keys).all(|key| passes(&key)), "{kind:?} denies a key");
+        (keys..3 * keys).filter(passes).count()
+    }
+
     /// The crate's filter is the oracle: on the same keys both must know all, and the blocked one may let
     /// a few more strangers through.
     #[test]
     fn a_blocked_filter_does_what_the_bloom_filter_does() {
-        let keys = 50_000;
-        let passing = |kind| {
-            let mut builder = FilterBuilder::new(kind);
-            (0..keys).for_each(|key: u64| builder.add(&key.to_le_bytes()));
-            let filter = Filter::decode(&builder.finish().unwrap()).unwrap();
-            let passes = |key: &u64| filter.may_contain(filter_hash(&key.to_le_bytes()));
-            assert!((0..keys).all(|key| passes(&key)), "{kind:?} denies a key");
-            (keys..3 * keys).filter(passes).count()
-        };
         for bits_per_key in [5, 10, 16] {
-            let bloom = passing(FilterKind::Bloom { bits_per_key });
-            let blocked = passing(FilterKind::Blocked { bits_per_key });
+            let bloom = passing(FilterKind::Bloom { bits_per_key }, 50_000);
+            let blocked = passing(FilterKind::Blocked { bits_per_key }, 50_000);
             assert!(blocked < bloom * 3 / 2 + 100, "{bits_per_key} bits: {blocked}, {bloom}");
         }
     }
 
     #[test]
     fn above_the_last_level_hardly_a_stranger_passes() {
-        let keys = 100_000;
-        let passing = |kind| {
-            let mut builder = FilterBuilder::new(kind);
-            (0..keys).for_each(|key: u64| builder.add(&key.to_le_bytes()));
-            let filter = Filter::decode(&builder.finish().unwrap()).unwrap();
-            (keys..3 * keys)
-                .filter(|key| filter.may_contain(filter_hash(&key.to_le_bytes())))
-                .count()
-        };
         for kind in [FilterKind::default(), FilterKind::Bloom { bits_per_key: 10 }] {
-            let (last, above) = (passing(kind), passing(kind.above_last_level()));
+            let [last, above] = [kind, kind.above_last_level()].map(|kind| passing(kind, 100_000));
             assert!(above * 8 < last && above < 300, "{kind:?}: {above}, {last}");
         }
         for none in [FilterKind::None, FilterKind::Blocked { bits_per_key: 0 }] {

@@ -8,33 +8,28 @@ use crate::cache::marks::{Kept, Marks};
 use crate::cache::{Budget, Cache, slots::Slots};
 use crate::db::{Batch, Db, Options};
 use crate::error::{Error, ErrorKind};
-use crate::format::key::{Kind, Seqno, filter_hash};
+use crate::format::key::{Kind, filter_hash};
 use crate::format::range_tombstone::RangeTombstone;
 use crate::fs::{FileSystem, SimulatedFileSystem};
-use crate::manifest::State;
 use crate::memtable::Memtable;
 use crate::state::health::Health;
+use crate::state::scene::{KEY, alone, holding, no_tables};
 use crate::state::sequence::Sequence;
 use crate::state::settings::Durability;
 use crate::state::signals::Signals;
 use crate::state::snapshots::Snapshots;
-use crate::state::view::Parts;
 use crate::state::view_cell::ViewCell;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, explore, explore_fairly, thread};
-use crate::table::TableContext;
-use crate::version::Version;
 use crate::wal::{Room, prepare};
 use crate::write::group::{Group, Position};
 use crate::write::spare::Spare;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Schedules of a scenario on one room; there are twelve of them.
 const ROOM: usize = 17_000;
 /// Schedules of a scenario on a whole database.
 const WHOLE: usize = 4_000;
-
-const KEY: &[u8] = b"\0\0\0\0key";
 
 fn at(end: u64) -> Position {
     Position { segment: 1, end }
@@ -133,24 +128,10 @@ fn shuttle_snapshots_what_is_held_is_frozen_or_later() {
     });
 }
 
-fn holding(seqno: Seqno) -> Arc<Memtable> {
-    let memtable = Arc::new(Memtable::new(1));
-    memtable.insert(KEY, seqno, Kind::Put, b"");
-    memtable
-}
-
-/// A view of one memtable.
-fn alone(active: Arc<Memtable>, version: &Arc<Version>) -> Parts {
-    Parts { active, sealed: Vec::new(), version: Arc::clone(version) }
-}
-
 #[test]
 fn shuttle_view_a_read_finds_what_its_moment_shows() {
     explore("view_swap", ROOM, || {
-        let fs: Arc<dyn FileSystem> = Arc::new(SimulatedFileSystem::new());
-        let cache = Cache::new(Budget::new(1 << 20));
-        let context = TableContext::new(fs, PathBuf::from("/data"), 1, cache);
-        let version = Arc::new(Version::from_state(&context, &State::new(1)));
+        let version = no_tables();
         let first = holding(1);
         let view = ViewCell::new(alone(Arc::clone(&first), &version));
         let sequence = Sequence::new(1);
