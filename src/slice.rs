@@ -58,6 +58,14 @@ impl Slice {
         })
     }
 
+    /// The same, from one of the owners.
+    #[inline]
+    pub(crate) fn owning(owner: Arc<[u8]>, range: Range<usize>) -> Slice {
+        let bytes = owner.get(range.clone()).unwrap_or_default();
+        let (start, len) = (range.start, bytes.len());
+        Slice::inline(bytes).unwrap_or(Slice(Repr::Shared(Shared { owner, start, len })))
+    }
+
     fn inline(bytes: &[u8]) -> Option<Slice> {
         let len = u8::try_from(bytes.len()).ok()?;
         let mut room = [0; INLINE_BYTES];

@@ -66,7 +66,7 @@ impl Keyspace {
     }
 
     /// The present moment of the tree, for a read that is over soon.
-    pub(crate) fn glance(&self) -> Result<(HeldView<'_>, Seqno)> {
+    pub(crate) fn glance(&self) -> Result<(HeldView, Seqno)> {
         self.check_present()?;
         let store = &self.engine.store;
         let (view, seqno) = store.view.hold_at(&store.sequence);

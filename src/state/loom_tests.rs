@@ -138,7 +138,7 @@ fn loom_health_whoever_is_refused_sees_what_came_before() {
 }
 
 #[test]
-fn loom_view_a_read_finds_what_its_moment_shows_and_no_slot_keeps_an_old_view() {
+fn loom_view_a_read_finds_what_its_moment_shows_and_no_share_of_an_old_view_stays() {
     explore_all("view_swap", || {
         let version = no_tables();
         let first = holding(1);

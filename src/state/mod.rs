@@ -23,7 +23,7 @@ pub(crate) mod toll;
 pub(crate) mod trash;
 pub(crate) mod view;
 pub(crate) mod view_cell;
-mod view_slots;
+mod view_shares;
 pub(crate) mod worker;
 
 #[cfg(all(test, loom))]

@@ -11,7 +11,7 @@ use crate::format::key::Seqno;
 use crate::seeded::{Bug, is_seeded};
 use crate::state::sequence::Sequence;
 use crate::state::view::{Parts, View};
-use crate::state::view_slots::ViewSlots;
+use crate::state::view_shares::{Share, ViewShares};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, RwLock, thread};
 use std::ops::Deref;
@@ -23,23 +23,22 @@ pub(crate) struct ViewCell {
     /// Generation of `current`; stored (Release) inside the write lock, so a reader that loads
     /// (Acquire) the generation of its view knows that no newer one was swapped in before.
     generation: AtomicU64,
-    /// Where threads keep the view between reads.
-    slots: Arc<ViewSlots>,
+    /// What threads hold it by.
+    shares: Arc<ViewShares>,
 }
 
-/// The view in the hands of one read, which gives it back to its thread.
+/// The view in the hands of one read.
 #[derive(Debug)]
-pub(crate) struct HeldView<'a> {
-    cell: &'a ViewCell,
-    view: Option<Arc<View>>,
+pub(crate) struct HeldView {
+    share: Arc<Share>,
     reads: u64,
 }
 
 impl ViewCell {
     pub(crate) fn new(parts: Parts) -> ViewCell {
         let view = Arc::new(with_generation(1, parts));
-        let slots = Arc::new(ViewSlots::default());
-        ViewCell { current: RwLock::new(view), generation: AtomicU64::new(1), slots }
+        let shares = Arc::new(ViewShares::default());
+        ViewCell { current: RwLock::new(view), generation: AtomicU64::new(1), shares }
     }
 
     /// The current view.
@@ -64,16 +63,27 @@ impl ViewCell {
     }
 
     /// As `read_at`, for a read that is over soon: threads do not meet at the count of holders.
-    pub(crate) fn hold_at(&self, sequence: &Sequence) -> (HeldView<'_>, Seqno) {
+    pub(crate) fn hold_at(&self, sequence: &Sequence) -> (HeldView, Seqno) {
         if is_seeded(Bug::ViewAfterSeqno) {
-            let (view, seqno) = self.read_at(sequence);
-            return (HeldView { cell: self, view: Some(view), reads: 0 }, seqno);
-        }
-        loop {
-            let (view, reads) = self.slots.take().unwrap_or_else(|| (self.load(), 0));
             let seqno = sequence.visible();
-            if self.is_current(&view) {
-                return (HeldView { cell: self, view: Some(view), reads }, seqno);
+            thread::yield_now();
+            return (HeldView { share: self.share(), reads: 0 }, seqno);
+        }
+        let mut kept = self.shares.take();
+        loop {
+            let (share, reads) = kept.take().unwrap_or_else(|| (self.share(), 0));
+            let seqno = sequence.visible();
+            if self.is_current(&share) {
+                return (HeldView { share, reads }, seqno);
+            }
+        }
+    }
+
+    /// A new share of the current view for this thread.
+    fn share(&self) -> Arc<Share> {
+        loop {
+            if let Some(share) = self.shares.make(self.load(), |view| self.is_current(view)) {
+                return share;
             }
         }
     }
@@ -89,42 +99,25 @@ impl ViewCell {
         self.generation.store(next.generation, Ordering::Release);
         let last = std::mem::replace(&mut *current, next);
         drop(current);
-        // Behind the new generation: what is put into a slot from now on is looked at first.
-        self.slots.empty();
+        // Behind the new generation: who makes a share from now on asks for it.
+        self.shares.take_back();
         // Freeing a memtable takes milliseconds: never inside the lock.
         drop(last);
     }
 }
 
-impl Drop for ViewCell {
-    fn drop(&mut self) {
-        self.slots.empty();
-    }
-}
-
-impl HeldView<'_> {
+impl HeldView {
     /// How many reads of this thread have to be counted: mostly none, and then many at once.
     pub(crate) fn reads(&self) -> u64 {
         self.reads
     }
 }
 
-impl Deref for HeldView<'_> {
+impl Deref for HeldView {
     type Target = View;
 
     fn deref(&self) -> &View {
-        match &self.view {
-            Some(view) => view,
-            None => unreachable!("it is given back when this is dropped"),
-        }
-    }
-}
-
-impl Drop for HeldView<'_> {
-    fn drop(&mut self) {
-        if let Some(view) = self.view.take() {
-            self.cell.slots.put(view, |view| self.cell.is_current(view));
-        }
+        &self.share
     }
 }
 
@@ -146,32 +139,42 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_keeps_the_view_between_reads_and_nobody_keeps_an_old_one() {
+    fn a_thread_has_one_share_and_nobody_keeps_an_old_view() {
         let (cell, sequence) = (ViewCell::new(parts()), Sequence::new(0));
         let first = Arc::downgrade(&cell.load());
         drop(cell.hold_at(&sequence));
         assert_eq!(first.strong_count(), 2, "the cell's, and this thread's");
-        let (one, other) = (cell.hold_at(&sequence).0, cell.hold_at(&sequence).0);
-        assert_eq!(first.strong_count(), 3, "the second one found the slot empty");
-        drop((one, other));
-        assert_eq!(first.strong_count(), 2, "a slot has room for one");
+        let both = (cell.hold_at(&sequence), cell.hold_at(&sequence));
+        assert_eq!(first.strong_count(), 2, "reads of one thread have it by one share");
+        drop(both);
         thread::scope(|scope| {
             scope.spawn(|| drop(cell.hold_at(&sequence)));
         });
-        assert_eq!(first.strong_count(), 3, "the other thread has ended, and its slot is there");
+        assert_eq!(first.strong_count(), 3, "the other thread has ended, and its share is there");
         let held = cell.hold_at(&sequence).0;
         cell.swap(|_| parts());
         assert_eq!(first.strong_count(), 1, "only the read that goes on has it");
+        let (newer, _) = cell.hold_at(&sequence);
+        assert_eq!((held.generation, newer.generation), (1, 2));
         drop(held);
-        assert_eq!(first.strong_count(), 0, "and it did not go back into the slot");
+        assert_eq!(first.strong_count(), 0, "and nobody has kept it");
         let second = Arc::downgrade(&cell.load());
-        drop(cell.hold_at(&sequence));
-        drop(cell);
+        drop((newer, cell));
         assert_eq!(second.strong_count(), 0);
     }
 
     #[test]
-    fn each_cell_has_its_own_slots() {
+    fn reads_are_told_many_at_once() {
+        let (cell, sequence) = (ViewCell::new(parts()), Sequence::new(0));
+        let told = |reads: u64| (0..reads).map(|_| cell.hold_at(&sequence).0.reads()).sum::<u64>();
+        assert_eq!(told(1 + 255), 0, "the first one made the share");
+        assert_eq!((told(1), told(255), told(1)), (256, 0, 256));
+        cell.swap(|_| parts());
+        assert_eq!(told(1 + 256), 256, "a swap forgets none of them");
+    }
+
+    #[test]
+    fn each_cell_has_its_own_shares() {
         let (one, other, sequence) =
             (ViewCell::new(parts()), ViewCell::new(parts()), Sequence::new(0));
         for _ in 0..3 {

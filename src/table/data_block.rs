@@ -147,6 +147,12 @@ impl DataBlock {
         Slice::shared(&self.bytes, range)
     }
 
+    /// The same by whoever needs the block no more.
+    pub(crate) fn into_value(self, index: usize) -> Slice {
+        let range = self.value_range(index);
+        Slice::owning(self.bytes, range)
+    }
+
     /// Where this entry's value is in the bytes.
     #[inline]
     fn value_range(&self, index: usize) -> Range<usize> {

@@ -278,7 +278,8 @@ impl Table {
 }
 
 fn found(block: DataBlock, index: usize) -> Found {
-    Found { seqno: block.seqno(index), kind: block.kind(index), value: block.value_slice(index) }
+    let (seqno, kind) = (block.seqno(index), block.kind(index));
+    Found { seqno, kind, value: block.into_value(index) }
 }
 
 /// Opens the file and checks what the footer says against the facts.

@@ -68,7 +68,12 @@ impl Level {
     }
 
     /// The one table whose bounds contain this user key. Requires: the level is not level 0.
+    #[inline]
     pub(crate) fn table_for(&self, user_key: &[u8]) -> Option<&Arc<Handle>> {
+        // Most levels of most trees.
+        if self.tables.is_empty() {
+            return None;
+        }
         let smallest = |index: usize| self.tables[index].facts().smallest.as_slice();
         let table = &self.tables[self.fences.find(user_key, smallest)?];
         (!table.facts().ends_before(user_key)).then_some(table)
