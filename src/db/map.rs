@@ -6,7 +6,7 @@ use crate::db::cursor::Cursor;
 use crate::db::iter::Iter;
 use crate::db::keyspace::Keyspace;
 use crate::error::Result;
-use crate::format::key::user_key;
+use crate::format::key::with_user_key;
 use crate::read::get;
 use crate::slice::Slice;
 use crate::write::commit::keyspace_gone;
@@ -29,7 +29,7 @@ impl Keyspace {
     /// `Corruption` or `Io` if a block cannot be read; `Invalid` if the keyspace was dropped; `Closed`.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Slice>> {
         let (view, seqno) = self.glance()?;
-        get::get(&view, &user_key(self.cell().id, key.as_ref()), seqno)
+        with_user_key(self.cell().id, key.as_ref(), |key| get::get(&view, key, seqno))
     }
 
     /// Whether a key has a value.

@@ -5,7 +5,7 @@ use crate::db::cursor::Cursor;
 use crate::db::iter::Iter;
 use crate::db::keyspace::Keyspace;
 use crate::error::Result;
-use crate::format::key::user_key;
+use crate::format::key::with_user_key;
 use crate::read::get;
 use crate::slice::Slice;
 use crate::state::snapshots::HeldMoment;
@@ -55,8 +55,8 @@ impl Snapshot {
     /// `Corruption` or `Io` if a block cannot be read; `Closed`.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Slice>> {
         let moment = self.keyspace.at(self.held.seqno())?;
-        let key = user_key(self.keyspace.cell().id, key.as_ref());
-        get::get(&moment.view, &key, moment.seqno)
+        let get = |key: &[u8]| get::get(&moment.view, key, moment.seqno);
+        with_user_key(self.keyspace.cell().id, key.as_ref(), get)
     }
 
     /// Whether a key had a value.

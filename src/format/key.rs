@@ -23,6 +23,9 @@ pub(crate) const SEQNO_LATEST: Seqno = SEQNO_MAX;
 /// Length of the keyspace id in front of a user key.
 pub(crate) const KEYSPACE_ID_BYTES: usize = 4;
 
+/// A user key up to this length is short.
+const SHORT_USER_KEY_BYTES: usize = 64;
+
 /// The keyspace of `db.put` and `db.get`.
 pub(crate) const DEFAULT_KEYSPACE: u32 = 0;
 
@@ -74,6 +77,20 @@ pub(crate) fn user_key(keyspace: u32, key: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(KEYSPACE_ID_BYTES + key.len());
     write_user_key(&mut out, keyspace, key);
     out
+}
+
+/// Calls `act` with the user key of `key` in `keyspace`. A short one is put together on the stack: a read
+/// asks the allocator for nothing.
+#[inline]
+pub(crate) fn with_user_key<R>(keyspace: u32, key: &[u8], act: impl FnOnce(&[u8]) -> R) -> R {
+    let mut room = [0; SHORT_USER_KEY_BYTES];
+    let Some(own) = room.get_mut(..KEYSPACE_ID_BYTES + key.len()) else {
+        return act(&user_key(keyspace, key));
+    };
+    let (prefix, rest) = own.split_at_mut(KEYSPACE_ID_BYTES);
+    prefix.copy_from_slice(&keyspace_prefix(keyspace));
+    rest.copy_from_slice(key);
+    act(own)
 }
 
 /// The first bytes of every user key of `keyspace`; also the smallest bound of the keyspace.
@@ -152,7 +169,9 @@ pub(crate) fn compare(left: (&[u8], Seqno), right: (&[u8], Seqno)) -> Ordering {
 
 #[cfg(test)]
 mod tests {
-    use crate::format::key::{Kind, compare, head, keyspace_end, user_key, wide_head};
+    use crate::format::key::{
+        Kind, SHORT_USER_KEY_BYTES, compare, head, keyspace_end, user_key, wide_head, with_user_key,
+    };
     use proptest::prelude::*;
     use std::cmp::Ordering;
 
@@ -172,6 +191,14 @@ mod tests {
                 Ordering::Equal => {}
                 decided => prop_assert_eq!(decided, left.cmp(&right)),
             }
+        }
+
+        #[test]
+        fn a_user_key_is_the_same_wherever_it_is_put_together(
+            keyspace: u32, key in prop::collection::vec(any::<u8>(), 0..2 * SHORT_USER_KEY_BYTES),
+        ) {
+            let is_same = with_user_key(keyspace, &key, |own| own == user_key(keyspace, &key));
+            prop_assert!(is_same);
         }
 
         #[test]
