@@ -62,6 +62,9 @@ fn ask_filters<'a>(
         *place = Some(handle);
         count += 1;
     }
+    for handle in group.iter().flatten() {
+        handle.touch_filter(hash);
+    }
     for place in &mut group {
         *place = place.filter(|handle| handle.may_answer(hash));
     }

@@ -134,6 +134,14 @@ impl Filter {
         }
     }
 
+    /// Loads what a question for this hash looks at first, and does nothing with it.
+    #[inline]
+    pub(crate) fn touch(&self, hash: u64) {
+        if let Filter::Blocked(lines) = self {
+            lines.touch(hash);
+        }
+    }
+
     /// Heap memory in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
         match self {

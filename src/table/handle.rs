@@ -61,6 +61,15 @@ impl Handle {
         self.facts.range_deletes > 0 || table.is_none_or(|table| table.may_contain(hash))
     }
 
+    /// To be called before [`may_answer`](Handle::may_answer) where several tables are asked: their lines
+    /// come from memory together.
+    #[inline]
+    pub(crate) fn touch_filter(&self, hash: u64) {
+        if let Some(table) = self.table.get() {
+            table.touch_filter(hash);
+        }
+    }
+
     /// No durable version names the table any more: its file may go when its last holder does.
     pub(crate) fn mark_obsolete(&self) {
         if !self.is_obsolete.swap(true, Ordering::AcqRel) {

@@ -138,6 +138,14 @@ impl Table {
         self.filter.as_ref().is_none_or(|filter| filter.may_contain(hash))
     }
 
+    /// To be called before [`may_contain`](Table::may_contain) where several tables are asked.
+    #[inline]
+    pub(crate) fn touch_filter(&self, hash: u64) {
+        if let Some(filter) = &self.filter {
+            filter.touch(hash);
+        }
+    }
+
     /// The same as [`get`](Table::get) for whoever has asked the filter.
     pub(crate) fn find(&self, user_key: &[u8], seqno: Seqno) -> Result<Option<Found>> {
         let mut number = self.find_block(user_key)?;
