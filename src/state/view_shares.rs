@@ -73,7 +73,7 @@ impl ViewShares {
             all.push(Arc::clone(&share));
         }
         // A thread that ends has no place to remember it: the next swap takes it back all the same.
-        let _ = OWN.try_with(|own| self.remember(&mut own.borrow_mut(), &share));
+        OWN.try_with(|own| self.remember(&mut own.borrow_mut(), &share)).unwrap_or_default();
         Some(share)
     }
 
