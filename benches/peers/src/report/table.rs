@@ -86,7 +86,8 @@ fn costs(text: &mut String, medians: &Medians) {
         }),
         ("Bytes written until settled, for each byte of the user", |outcome| {
             let written = outcome.spent.written_bytes + outcome.settle?.written_bytes;
-            Some(written as f64 / outcome.user_bytes.max(1) as f64)
+            // Where the user writes nothing there is nothing to compare with.
+            (outcome.user_bytes > 0).then(|| written as f64 / outcome.user_bytes as f64)
         }),
         ("Bytes of the directory when settled, for each living byte", |outcome| {
             outcome.settle?;
