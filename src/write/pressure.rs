@@ -2,9 +2,9 @@
 //!
 //! There are two backlogs: memtables that wait for the flusher, and L0 runs that wait for the
 //! compactor. Below a soft limit each costs nothing. From there to the hard limit the delay of a
-//! write rises smoothly until the writer is as slow as the background works. At the hard limit the
-//! writer waits for the background, but the rise makes that rare. Delays are microseconds for a
-//! write of a hundred bytes; there are no jumps.
+//! write rises smoothly until the writer is as slow as the flusher works, and slower than the compactor.
+//! At the hard limit the writer waits for the background, but the rise makes that rare. Delays are
+//! microseconds for a write of a hundred bytes; there are no jumps.
 
 use std::time::Duration;
 
@@ -41,6 +41,9 @@ pub enum Stall {
     Segment,
 }
 
+/// Writers are slowed to this part of the compactor's rate at most.
+const LEFT_MIN: f64 = 0.01;
+
 /// Share of the way from the soft to the hard limit, 0 to 1.
 fn share(value: f64, soft: f64, hard: f64) -> f64 {
     ((value - soft) / (hard - soft).max(f64::EPSILON)).clamp(0.0, 1.0)
@@ -53,7 +56,10 @@ pub(crate) fn delay(backlog: &Backlog, bytes: usize) -> (Duration, Stall) {
     let flush = share(backlog.memtables, 1.5, backlog.memtables_max);
     let compaction = share(backlog.runs, backlog.runs_soft, backlog.runs_hard);
     let flush_nanos = nanos(flush, bytes, backlog.flush_rate);
-    let compaction_nanos = nanos(compaction, bytes, backlog.compaction_rate);
+    // The runs of level 0 leave all at once, when a merge that may take seconds is done: at the rate of the
+    // compactor alone they would reach the limit before that. What is left until there is shared out.
+    let left = (1.0 - compaction).max(LEFT_MIN);
+    let compaction_nanos = nanos(compaction, bytes, backlog.compaction_rate) / left;
     let (nanos, stall) = if flush_nanos >= compaction_nanos {
         (flush_nanos, Stall::Flush)
     } else {
@@ -106,6 +112,22 @@ mod tests {
             last = now;
         }
         assert_eq!(last, Duration::from_millis(1), "100 kB at 100 MB/s");
+    }
+
+    /// Level 0 empties when a merge is done, and not before.
+    #[test]
+    fn a_writer_does_not_reach_the_limit_while_one_merge_of_all_runs_goes_on() {
+        const RUN_BYTES: usize = 22_000_000;
+        const WRITE_BYTES: usize = 100_000;
+        let (mut written, mut seconds, mut longest) = (0_usize, 0.0, Duration::ZERO);
+        while seconds < 8.0 {
+            let runs = 12.0 + (written / RUN_BYTES) as f64;
+            assert!(runs < 24.0, "it would stop after {seconds} s");
+            let (delay, _) = delay(&Backlog { runs, ..CALM }, WRITE_BYTES);
+            seconds += 1e-3 + delay.as_secs_f64();
+            (written, longest) = (written + WRITE_BYTES, longest.max(delay));
+        }
+        assert!(longest < Duration::from_millis(50), "{longest:?} for 100 kB");
     }
 
     #[test]
