@@ -3,6 +3,7 @@
 use siltstone::fs::{CrashProfile, FileSystem, SimulatedFileSystem};
 use siltstone::{Background, Compression, Db, ErrorKind, Options};
 use std::path::Path;
+use std::time::Duration;
 
 const DISK_BYTES: u64 = 2 << 20;
 /// Too little to merge anything, enough to log a delete and to note what is gone.
@@ -24,21 +25,24 @@ fn fill(db: &Db) -> usize {
     unreachable!("a disk has an end")
 }
 
+/// Each seed lets the workers take turns in another way.
+fn many_small_tables(disk: &SimulatedFileSystem, seed: u64) -> Options {
+    Options::new()
+        .file_system(disk.clone())
+        .background(Background::Stepped { seed })
+        .compression(Compression::None)
+        .memory(2 << 20)
+        .memtable_bytes(16 << 10)
+        .table_bytes(16 << 10)
+}
+
 #[test]
 fn what_a_range_delete_covers_goes_without_any_room() {
-    // Each seed lets the workers take turns in another way.
     for seed in 0..24 {
         let disk = SimulatedFileSystem::new();
         let free = || disk.free_space(Path::new("data")).unwrap();
         disk.set_capacity(Some(DISK_BYTES));
-        let options = Options::new()
-            .file_system(disk.clone())
-            .background(Background::Stepped { seed })
-            .compression(Compression::None)
-            .memory(2 << 20)
-            .memtable_bytes(16 << 10)
-            .table_bytes(16 << 10);
-        let db = options.open("data").unwrap();
+        let db = many_small_tables(&disk, seed).open("data").unwrap();
         let count = fill(&db);
         assert!(count > 1000, "a disk of 2 MiB holds {count} entries");
         // Somebody else takes what the reserve has given back.
@@ -55,6 +59,22 @@ fn what_a_range_delete_covers_goes_without_any_room() {
         db.put("k", "there is room").unwrap();
         db.verify().unwrap().into_result().unwrap();
     }
+}
+
+/// Writers are slowed where runs wait to be merged; here nothing can be merged, however long they wait.
+#[test]
+fn deletes_on_a_full_disk_are_not_slowed_for_merges_that_cannot_be() {
+    let disk = SimulatedFileSystem::new();
+    disk.set_capacity(Some(DISK_BYTES));
+    let db = many_small_tables(&disk, 1).open("data").unwrap();
+    fill(&db);
+    let before = db.stats().stalled_nanos;
+    let deletes = (0..10_000).map(|number| db.delete(key(number * 7919 % 100_003)));
+    deletes.for_each(|deleted| deleted.unwrap());
+    let stats = db.stats();
+    assert!(stats.levels[0].tables > 24, "so many runs stop writers where they can be merged");
+    let stalled = Duration::from_nanos(stats.stalled_nanos - before);
+    assert!(stalled < Duration::from_secs(1), "{stalled:?}");
 }
 
 #[test]

@@ -368,16 +368,16 @@ impl Committer {
     /// asked for does not wait for the runs to be merged; nor does anything on a full disk, where there
     /// may be no room to merge them before deletes are among them.
     fn has_room(&self, cause: Cause) -> bool {
-        let Store { gauges, settings, reserve, health, .. } = &*self.store;
-        let cannot_merge = || {
-            let failed = health.background_error(Duty::Compaction, 0);
-            failed.is_some_and(|error| error.kind() == ErrorKind::DiskFull)
-        };
+        let Store { gauges, settings, .. } = &*self.store;
         gauges.sealed() < settings.sealed_max
-            && (gauges.runs() < settings.runs_hard
-                || cause == Cause::Flush
-                || reserve.is_low()
-                || cannot_merge())
+            && (gauges.runs() < settings.runs_hard || cause == Cause::Flush || !self.can_merge())
+    }
+
+    /// Whether it may help to wait for runs to be merged.
+    fn can_merge(&self) -> bool {
+        let failed = || self.store.health.background_error(Duty::Compaction, 0);
+        !self.store.reserve.is_low()
+            && failed().is_none_or(|error| error.kind() != ErrorKind::DiskFull)
     }
 
     /// Asks for the next segment when this one has been begun in earnest.
@@ -471,11 +471,13 @@ impl Committer {
         let (gauges, settings) = (&self.store.gauges, &self.store.settings);
         let filled = self.store.view.load().active.size_bytes() as f64;
         let part = (filled / settings.memtable_bytes as f64).min(1.0);
+        let runs = gauges.runs();
+        let is_waiting = runs >= settings.runs_soft && self.can_merge();
         Backlog {
             memtables: gauges.sealed() as f64 + part,
             memtables_max: settings.sealed_max as f64 + 1.0,
             flush_rate: gauges.flush_rate().get() as f64,
-            runs: gauges.runs() as f64,
+            runs: if is_waiting { runs as f64 } else { 0.0 },
             runs_soft: settings.runs_soft as f64,
             runs_hard: settings.runs_hard as f64,
             compaction_rate: gauges.compaction_rate().get() as f64,

@@ -22,7 +22,7 @@ pub(crate) struct Backlog {
     /// Runs at which slowing begins, and at which it is full.
     pub(crate) runs_soft: f64,
     pub(crate) runs_hard: f64,
-    /// Bytes a second that compaction takes out of L0.
+    /// Bytes a second that merges of L0 read, those of the level below too.
     pub(crate) compaction_rate: f64,
 }
 
